@@ -1,0 +1,97 @@
+package io.kehu.bus;
+
+import com.fasterxml.jackson.core.JsonEncoding;
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.StreamWriteFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.vertx.core.buffer.Buffer;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+
+/**
+ * The one JSON configuration: strict when reading (duplicate keys, trailing bytes, depth over 32 and long numbers are
+ * refused; decimals stay exact), and written by a generator straight into the bytes of the answer.
+ */
+public final class Json {
+    /** safety.md 7: deeper documents are refused. */
+    public static final int MAX_DEPTH = 32;
+
+    private static final JsonFactory FACTORY = JsonFactory.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .enable(StreamWriteFeature.WRITE_BIGDECIMAL_AS_PLAIN)
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNestingDepth(MAX_DEPTH)
+                    .maxNumberLength(64)
+                    .maxNameLength(256)
+                    .maxStringLength(8 * 1024 * 1024)
+                    .build())
+            .build();
+
+    public static final ObjectMapper MAPPER = JsonMapper.builder(FACTORY)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+            .build();
+
+    private Json() {}
+
+    /** Something that writes itself as one JSON value. */
+    @FunctionalInterface
+    public interface Writer {
+        void write(JsonGenerator json) throws IOException;
+    }
+
+    public static ObjectNode object() {
+        return MAPPER.createObjectNode();
+    }
+
+    /**
+     * Reads untrusted bytes.
+     *
+     * @throws Problem {@code request.malformed} for anything that is not exactly one JSON value within the bounds
+     */
+    public static JsonNode parse(Buffer bytes) {
+        try {
+            JsonNode node = MAPPER.readTree(bytes.getBytes());
+            if (node == null || node.isMissingNode()) {
+                throw Problem.of("request.malformed");
+            }
+            return node;
+        } catch (IOException | NumberFormatException | ArithmeticException e) {
+            throw Problem.of("request.malformed");
+        }
+    }
+
+    /** Reads what Kehu itself wrote. */
+    public static ObjectNode read(String text) {
+        try {
+            return (ObjectNode) MAPPER.readTree(text);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public static Buffer write(Writer writer) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream(1024);
+        try (JsonGenerator json = FACTORY.createGenerator(bytes, JsonEncoding.UTF8)) {
+            json.setCodec(MAPPER);
+            writer.write(json);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return Buffer.buffer(bytes.toByteArray());
+    }
+
+    public static String text(JsonNode node) {
+        return node.toString();
+    }
+}
