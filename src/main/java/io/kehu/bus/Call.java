@@ -45,6 +45,8 @@ public record Call(
     }
 
     /**
+     * What HTTP said beside parameters and body.
+     *
      * @param requestId names the request in logs, audit and answers
      * @param idempotencyKey makes a repeated command harmless; null for none
      * @param ifMatch the version the caller saw, from {@code If-Match}, without quotes; null for none
