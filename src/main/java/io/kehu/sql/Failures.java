@@ -1,0 +1,65 @@
+package io.kehu.sql;
+
+import io.kehu.bus.Problem;
+import io.kehu.bus.Problems;
+import io.vertx.core.Future;
+import io.vertx.pgclient.PgException;
+import java.io.IOException;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/** What the database's failures mean. SQL states: PostgreSQL documentation, appendix A. */
+final class Failures {
+    private static final String UNIQUE_VIOLATION = "23505";
+    private static final String LOCK_NOT_AVAILABLE = "55P03";
+    private static final String QUERY_CANCELED = "57014";
+    private static final String DEADLOCK_DETECTED = "40P01";
+
+    private Failures() {}
+
+    /** The failure as a problem where it is an expected one, else unchanged. */
+    static <T> Future<T> translated(Throwable failure) {
+        return Future.failedFuture(translate(failure));
+    }
+
+    static Throwable translate(Throwable failure) {
+        if (failure instanceof PgException database) {
+            Problem named = Problems.ofConstraint(database.getConstraint());
+            if (named != null) {
+                return named;
+            }
+            return switch (database.getSqlState()) {
+                case LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED -> Problem.of("server.contended");
+                case QUERY_CANCELED -> Problem.of("server.slow");
+                case "57P01", "57P02", "57P03", "53300", "25P03", "25006" -> Problem.of("server.unavailable");
+                default -> failure;
+            };
+        }
+        return isConnection(failure) ? Problem.of("server.unavailable") : failure;
+    }
+
+    static boolean isKeyTaken(Throwable failure) {
+        return failure instanceof PgException database
+                && UNIQUE_VIOLATION.equals(database.getSqlState())
+                && "idempotency_key_once".equals(database.getConstraint());
+    }
+
+    static boolean isLockTimeout(Throwable failure) {
+        return failure instanceof PgException database && LOCK_NOT_AVAILABLE.equals(database.getSqlState());
+    }
+
+    /** The database said no to this statement, so we know that the transaction did not commit. */
+    static boolean isCertain(Throwable failure) {
+        return failure instanceof PgException database
+                && !database.getSqlState().startsWith("57P")
+                && !database.getSqlState().startsWith("08");
+    }
+
+    private static boolean isConnection(@Nullable Throwable failure) {
+        return failure instanceof IOException
+                || failure instanceof TimeoutException
+                || failure instanceof io.vertx.core.VertxException
+                || failure instanceof io.vertx.sqlclient.ClosedConnectionException
+                || (failure instanceof IllegalStateException && "Connection is closed".equals(failure.getMessage()));
+    }
+}

@@ -1,0 +1,147 @@
+package io.kehu.sql;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Call;
+import io.kehu.bus.Json;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.event.Event;
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.SqlConnection;
+import io.vertx.sqlclient.Tuple;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One transaction through one of the doors: the only way to send a changing statement, and the place where the change
+ * says what it did. Lives from enter() to leave(); not shared.
+ */
+public final class Tx {
+    private final SqlConnection connection;
+    private final Call call;
+    private final UUID auditId;
+    private final List<Event> events = new ArrayList<>();
+    private final ObjectNode audit = Json.object();
+    private @Nullable OffsetDateTime now;
+
+    Tx(SqlConnection connection, Call call, UUID auditId) {
+        this.connection = connection;
+        this.call = call;
+        this.auditId = auditId;
+    }
+
+    public Call call() {
+        return call;
+    }
+
+    public Principal principal() {
+        return call.principal();
+    }
+
+    /** The audit row this transaction will leave. */
+    public UUID auditId() {
+        return auditId;
+    }
+
+    /** {@code kehu.now()} at the start of the transaction. */
+    public OffsetDateTime now() {
+        if (now == null) {
+            throw new IllegalStateException("the transaction has not entered yet");
+        }
+        return now;
+    }
+
+    SqlConnection connection() {
+        return connection;
+    }
+
+    Future<?> begin() {
+        return connection.query("BEGIN").execute();
+    }
+
+    Future<?> commit() {
+        return connection.query("COMMIT").execute();
+    }
+
+    /** Without translation: the doors tell failures apart themselves. */
+    Future<RowSet<Row>> raw(String sql, Tuple args) {
+        return connection.preparedQuery(sql).execute(args);
+    }
+
+    void entered(OffsetDateTime moment) {
+        now = moment;
+    }
+
+    /** Failures come as the problem that the catalogue names for the constraint, or for the state of the database. */
+    public Future<RowSet<Row>> query(String sql, Tuple args) {
+        return connection.preparedQuery(sql).execute(args).recover(Failures::translated);
+    }
+
+    /** The single row of a statement, or the problem where there is none. */
+    public Future<Row> row(String sql, Tuple args, String problemCode) {
+        return query(sql, args)
+                .compose(rows -> rows.size() == 0
+                        ? Future.failedFuture(Problem.of(problemCode))
+                        : Future.succeededFuture(rows.iterator().next()));
+    }
+
+    /** The first event also names the object of the audit row. */
+    public void event(Event event) {
+        if (events.isEmpty()) {
+            object(event.aggregate(), event.aggregateId(), event.version());
+        }
+        events.add(event);
+    }
+
+    /** Names the object of the audit row where no event does. */
+    public void object(String type, UUID id, long version) {
+        audit.put("object_type", type).put("object_id", id.toString()).put("object_version", version);
+    }
+
+    /** Another kind than an ordinary write, e.g. {@code sign-in} or {@code setting}. */
+    public void kind(String kind) {
+        audit.put("kind", kind);
+    }
+
+    /** A name for the audit where the caller is not signed in yet. */
+    public void actor(UUID subject, String name) {
+        audit.put("actor", subject.toString()).put("actor_name", name);
+    }
+
+    List<Event> events() {
+        return events;
+    }
+
+    boolean saysWhatItDid() {
+        return audit.has("object_id") || audit.has("row_count");
+    }
+
+    /** The audit row as far as Java knows it. */
+    ObjectNode audit() {
+        Principal who = call.principal();
+        Call.Meta meta = call.meta();
+        ObjectNode row = Json.object()
+                .put("id", auditId.toString())
+                .put("kind", "write")
+                .put("operation", call.operationId())
+                .put("actor", who.subject().toString())
+                .put("audience", who.audience().name())
+                .put("actor_name", who.name())
+                .put("session", who.session() == null ? null : who.session().toString())
+                .put("address", meta.address())
+                .put("request_id", meta.requestId())
+                .put("purpose", meta.purpose())
+                .put("key", call.mode() == Call.Mode.EXECUTE ? meta.idempotencyKey() : null);
+        row.setAll(audit);
+        return row;
+    }
+
+    ObjectNode auditFields() {
+        return audit;
+    }
+}
