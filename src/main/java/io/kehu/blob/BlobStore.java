@@ -28,12 +28,12 @@ import org.jspecify.annotations.Nullable;
  * <p>Every call that touches content takes the object's own 32-byte key and forgets it: keys are the caller's, wrapped in
  * the database. {@link Frames} says how bytes are encrypted.
  *
- * <p><b>What survives.</b> Bytes become durable by units of {@value #UNIT} (5 MiB, the least part S3 takes). After each
- * unit, and at the end of every append however it ends, a <i>draft</i> is stored: how many units there are, and sealed
- * with the object's key the bytes behind the last unit. The draft is the truth of an upload: {@link #size} is what it
- * says, the next append begins there, and whatever a crash left behind it is written over. So a broken connection loses
- * nothing that arrived, and a killed process at most one unit. Appends much shorter than a unit are right but cost a
- * rewrite of the open unit each.
+ * <p><b>What survives.</b> Bytes are stored by units of {@value #UNIT} (5 MiB, the least part S3 takes). Every few units,
+ * and at the end of every append however it ends, a <i>draft</i> is stored: how many units there are, and sealed with the
+ * object's key the bytes behind the last unit. The draft is the truth of an upload: {@link #size} is what it says, the
+ * next append begins there, and whatever a crash left behind it is written over. So a broken connection loses nothing
+ * that arrived; a killed process or a failing store loses in a folder up to eight units, in S3 up to one. Appends much
+ * shorter than a unit are right but cost a rewrite of the open unit each.
  *
  * <p>One object has one writer at a time in this process; among processes the caller sees to that, by the object's row.
  * Calls must be made on a Vert.x context, an append on that of its source. Memory: about 15 MB per running append,
@@ -80,7 +80,7 @@ public final class BlobStore {
         /** The last draft, {@link #NOTHING} where there is none. */
         Future<byte[]> draft(UUID id);
 
-        /** Replaces the draft as a whole or not at all. */
+        /** Replaces the draft as a whole or not at all, after all units so far are durable. */
         Future<Void> saveDraft(UUID id, byte[] draft);
 
         Future<Void> dropDraft(UUID id);
@@ -88,7 +88,10 @@ public final class BlobStore {
         /** Opens an object of more than one unit and gives the handle for the calls below. */
         Future<String> begin(UUID id);
 
-        /** Keeps one unit, durably, in place of an earlier one of that number; its tag is needed to complete. */
+        /** How many units a draft may be behind while an append runs: what a killed process loses against what a draft costs. */
+        int unitsPerDraft();
+
+        /** Keeps one unit in place of an earlier one of that number; its tag is needed to complete. */
         Future<String> put(UUID id, String handle, int unit, byte[] frames);
 
         /** Makes the object of the units and the rest, visible as a whole; true to its word also where it is so already. */
@@ -127,11 +130,6 @@ public final class BlobStore {
     public static BlobStore inS3(Vertx vertx, Options options, S3Shelf.Options s3, InstantSource time) {
         WorkerExecutor workers = vertx.createSharedWorkerExecutor("kehu-blob", options.workers);
         return new BlobStore(vertx, options, workers, new S3Shelf(vertx, workers, s3, time));
-    }
-
-    /** The same over any shelf. */
-    static BlobStore over(Vertx vertx, Options options, Shelf shelf) {
-        return new BlobStore(vertx, options, vertx.createSharedWorkerExecutor("kehu-blob", options.workers), shelf);
     }
 
     /**
@@ -248,13 +246,21 @@ public final class BlobStore {
         return alone(
                         id,
                         () -> shelf.draft(id)
-                                .compose(bytes -> shelf.delete(
-                                        id, Frames.Draft.read(bytes).handle())))
+                                .map(bytes -> Frames.Draft.read(bytes).handle())
+                                // A draft that cannot be read must not keep the rest alive.
+                                .recover(failure ->
+                                        isDamage(failure) ? Future.succeededFuture("") : Future.failedFuture(failure))
+                                .compose(handle -> shelf.delete(id, handle)))
                 .onSuccess(v -> forget(id));
     }
 
     public Future<Void> close() {
         return shelf.close().eventually(workers::close);
+    }
+
+    private static boolean isDamage(Throwable failure) {
+        Problem problem = Problem.in(failure);
+        return problem != null && problem.code().equals("blob.damaged");
     }
 
     private static Problem finished() {
@@ -372,7 +378,9 @@ public final class BlobStore {
             if (pending.length() > UNIT) { // more, not equal: the last frame is sealed by finish alone
                 working = true;
                 source.pause();
-                flush().onComplete(
+                // What the hash has seen and the draft does not count may be sent again, to another process even.
+                flush().onFailure(failure -> forget(id))
+                        .onComplete(
                                 v -> {
                                     working = false;
                                     proceed();
@@ -380,7 +388,8 @@ public final class BlobStore {
                                 done::tryFail);
             } else if (ended || broken != null) {
                 working = true;
-                save(Frames.Draft.of(draft.handle(), draft.tags(), pending)).onComplete(v -> close(), done::tryFail);
+                draft = Frames.Draft.of(draft.handle(), draft.tags(), pending);
+                save(draft).onFailure(failure -> forget(id)).onComplete(v -> close(), done::tryFail);
             } else {
                 source.resume();
             }
@@ -409,16 +418,18 @@ public final class BlobStore {
                     .compose(tag -> {
                         List<String> tags = new ArrayList<>(draft.tags());
                         tags.add(tag);
-                        return save(Frames.Draft.of(opened, tags, Buffer.buffer()));
-                    })
-                    // Together with the draft, so that their sum is always what has arrived.
-                    .onSuccess(v -> pending = pending.getBuffer(UNIT, pending.length())));
+                        Frames.Draft next = Frames.Draft.of(opened, tags, Buffer.buffer());
+                        boolean due = tags.size() % shelf.unitsPerDraft() == 0;
+                        return (due ? save(next) : Future.<Void>succeededFuture()).onSuccess(v -> {
+                            // Together, so that their sum is always what has arrived.
+                            draft = next;
+                            pending = pending.getBuffer(UNIT, pending.length());
+                        });
+                    }));
         }
 
         private Future<Void> save(Frames.Draft next) {
-            return offload(() -> next.seal(frames))
-                    .compose(bytes -> shelf.saveDraft(id, bytes))
-                    .onSuccess(v -> draft = next);
+            return offload(() -> next.seal(frames)).compose(bytes -> shelf.saveDraft(id, bytes));
         }
     }
 }

@@ -23,8 +23,8 @@ import org.slf4j.LoggerFactory;
  * {@code <id>.part} (the units) and {@code <id>.draft}. Names are made of UUIDs alone, so no input can point elsewhere.
  * {@code ab} is the end of the id: the ids are UUIDv7, whose beginning is the time and would put all in one folder.
  *
- * <p>A draft never names bytes that a power cut could take: the unit is forced to the disk before the draft that counts
- * it, a draft and a finished file appear by an atomic rename, and then the folder itself is forced.
+ * <p>A draft never names bytes that a power cut could take: the units are forced to the disk before the draft that
+ * counts them, a draft and a finished file appear by an atomic rename, and then the folder itself is forced.
  */
 final class FolderShelf implements BlobStore.Shelf {
     private static final Logger LOG = LoggerFactory.getLogger(FolderShelf.class);
@@ -57,6 +57,12 @@ final class FolderShelf implements BlobStore.Shelf {
         return blocking(() -> {
             Path written = file(id, ".tmp");
             Files.createDirectories(written.getParent());
+            Path part = file(id, ".part");
+            if (Files.exists(part)) {
+                try (FileChannel units = FileChannel.open(part, StandardOpenOption.WRITE)) {
+                    units.force(true);
+                }
+            }
             try (FileChannel channel = FileChannel.open(
                     written,
                     StandardOpenOption.CREATE,
@@ -83,6 +89,12 @@ final class FolderShelf implements BlobStore.Shelf {
         return Future.succeededFuture(NO_HANDLE);
     }
 
+    /** To wait for the disk after each unit would halve the speed. */
+    @Override
+    public int unitsPerDraft() {
+        return 8;
+    }
+
     @Override
     public Future<String> put(UUID id, String handle, int unit, byte[] frames) {
         return blocking(() -> {
@@ -90,7 +102,6 @@ final class FolderShelf implements BlobStore.Shelf {
             Files.createDirectories(part.getParent());
             try (FileChannel channel = FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
                 write(channel, (long) unit * BlobStore.UNIT_STORED, frames);
-                channel.force(false);
             }
             return NO_HANDLE;
         });

@@ -10,6 +10,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.streams.ReadStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
@@ -203,7 +204,12 @@ final class Frames {
             if (bytes.length == 0) {
                 return NEW;
             }
-            JsonNode json = Json.read(new String(header(bytes), StandardCharsets.UTF_8));
+            JsonNode json;
+            try {
+                json = Json.read(new String(header(bytes), StandardCharsets.UTF_8));
+            } catch (UncheckedIOException | ClassCastException e) {
+                throw Problem.of("blob.damaged");
+            }
             List<String> tags = new ArrayList<>();
             json.path("tags").forEach(tag -> tags.add(tag.asText()));
             return new Draft(

@@ -163,6 +163,11 @@ public final class S3Shelf implements BlobStore.Shelf {
     }
 
     @Override
+    public int unitsPerDraft() {
+        return 1;
+    }
+
+    @Override
     public Future<String> put(UUID id, String handle, int unit, byte[] frames) {
         return part(id, handle, unit, frames);
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.kehu.bus.Problem;
+import io.vertx.core.AsyncResult;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
@@ -11,6 +12,8 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.streams.ReadStream;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -21,7 +24,9 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import java.util.UUID;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -187,21 +192,15 @@ class BlobStoreTest {
         assertThat(s3.uploads).isEmpty();
     }
 
-    @ParameterizedTest
-    @EnumSource
-    void aSlowReaderHoldsOneWindowAndNoMore(Place place) throws Exception {
-        BlobStore store = open(place);
+    @Test
+    void aSlowReaderHoldsOneWindowAndNoMore() throws Exception {
         byte[] content = bytes(8, 2 * UNIT);
-        append(store, id, 0, new Pieces(content, 60_000));
-        wait(() -> store.finish(id, key));
-        // The shelf is asked for a window only when the last one is used up, so its bytes count what is outstanding.
+        Frames frames = new Frames(id, key);
+        byte[] stored = frames.seal(content, 0, true);
+        // A window is asked for when the last one is used up, so what was given and not yet taken is outstanding.
         AtomicInteger asked = new AtomicInteger();
         AtomicInteger given = new AtomicInteger();
         AtomicInteger most = new AtomicInteger();
-        Frames frames = new Frames(id, key);
-        byte[] stored = place == Place.FOLDER
-                ? Files.readAllBytes(only(""))
-                : s3.objects.values().iterator().next().getBytes();
         Frames.Source counted = new Frames.Source() {
             @Override
             public Future<Long> length() {
@@ -222,7 +221,7 @@ class BlobStoreTest {
             reader.pause();
             reader.endHandler(x -> end.complete()).exceptionHandler(end::fail).handler(bytes -> {
                 given.addAndGet(bytes.length());
-                vertx.setTimer(1, t -> reader.fetch(1));
+                context.runOnContext(x -> reader.fetch(1));
             });
             reader.fetch(1);
         });
@@ -237,7 +236,18 @@ class BlobStoreTest {
         Pieces source = new Pieces(bytes(8, 3 * UNIT), 60_000);
         append(open(place), id, 0, source);
         assertThat(source.heldBack).isGreaterThanOrEqualTo(2);
-        assertThat(source.pushedWhilePaused).isZero();
+    }
+
+    @Test
+    void aDraftThatIsDamagedIsNotResumedAndCanBeDeleted() throws Exception {
+        BlobStore store = open(Place.FOLDER);
+        append(store, id, 0, new Pieces(bytes(1, 1_000), 100));
+        for (byte[] damaged : List.of(new byte[] {1}, bytes(1, 500), new byte[] {0, 0, 0, 2, '1', '2', 3})) {
+            Files.write(only(".draft"), damaged);
+            assertProblem("blob.damaged", () -> append(store, id, 1_000, new Pieces(bytes(1, 10), 10)));
+        }
+        wait(() -> store.delete(id));
+        assertThat(files()).isEmpty();
     }
 
     @Test
@@ -286,7 +296,7 @@ class BlobStoreTest {
     @EnumSource
     void nothingReadableLiesInTheStore(Place place) throws Exception {
         BlobStore store = open(place);
-        byte[] canary = "张三 13800138000 ".repeat(500_000).getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        byte[] canary = "张三 13800138000 ".repeat(500_000).getBytes(StandardCharsets.UTF_8);
         append(store, id, 0, new Pieces(canary, 60_000));
         List<byte[]> kept = new ArrayList<>();
         for (Path file : files()) {
@@ -296,8 +306,7 @@ class BlobStoreTest {
         s3.uploads.values().forEach(parts -> parts.values().forEach(part -> kept.add(part.getBytes())));
         assertThat(kept)
                 .isNotEmpty()
-                .noneMatch(bytes ->
-                        new String(bytes, java.nio.charset.StandardCharsets.ISO_8859_1).contains("13800138000"));
+                .noneMatch(bytes -> new String(bytes, StandardCharsets.ISO_8859_1).contains("13800138000"));
     }
 
     @Test
@@ -334,10 +343,60 @@ class BlobStoreTest {
     }
 
     @Test
-    void aFullOrMissingDiskIsSaidAndNothingIsClaimed() throws Exception {
+    void aFolderThatCannotBeWrittenIsSaidAndNothingIsClaimed() throws Exception {
         Path blocked = Files.createFile(folder.resolve("file"));
         BlobStore store = BlobStore.inFolder(vertx, OPTIONS, blocked);
         assertProblem("blob.unavailable", () -> append(store, id, 0, new Pieces(bytes(1, 10), 10)));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aClientThatHangsUpResumesWhereItWas(Place place) throws Exception {
+        BlobStore store = open(place);
+        byte[] content = bytes(6, UNIT + 3_000_000);
+        BlockingQueue<AsyncResult<Long>> outcomes = new LinkedBlockingQueue<>();
+        int port = wait(vertx.createHttpServer()
+                        .requestHandler(request -> store.append(
+                                        id, key, Long.parseLong(request.getHeader("Upload-Offset")), LIMIT, request)
+                                .onComplete(done -> {
+                                    outcomes.add(done);
+                                    if (done.succeeded()) {
+                                        request.response().end(Long.toString(done.result()));
+                                    }
+                                }))
+                        .listen(0, "127.0.0.1"))
+                .actualPort();
+        String head = "PUT / HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: %d\r\nContent-Length: %d\r\n\r\n";
+        int sent = UNIT + 1_000_000;
+        try (Socket socket = new Socket("127.0.0.1", port)) {
+            socket.getOutputStream().write(head.formatted(0, content.length).getBytes(StandardCharsets.US_ASCII));
+            socket.getOutputStream().write(content, 0, sent);
+        }
+        assertThat(outcomes.poll(60, TimeUnit.SECONDS).failed()).isTrue();
+        int stored = Math.toIntExact(wait(() -> store.size(id)));
+        assertThat(stored).isBetween(1, sent);
+        try (Socket socket = new Socket("127.0.0.1", port)) {
+            socket.getOutputStream()
+                    .write(head.formatted(stored, content.length - stored).getBytes(StandardCharsets.US_ASCII));
+            socket.getOutputStream().write(content, stored, content.length - stored);
+            assertThat(outcomes.poll(60, TimeUnit.SECONDS).result()).isEqualTo(content.length);
+        }
+        assertThat(wait(() -> store.finish(id, key)).sha256()).isEqualTo(sha256(content));
+    }
+
+    @Test
+    void oneAppendTooManyIsRefusedAndTheNextOneTaken() throws Exception {
+        BlobStore store = BlobStore.inFolder(vertx, new BlobStore.Options(1, 1), folder);
+        List<Future<Long>> both = wait(() -> {
+            List<Future<Long>> appends = List.of(
+                    store.append(id, key, 0, LIMIT, new Pieces(bytes(1, 10), 10).on(context)),
+                    store.append(new UUID(1, 2), key, 0, LIMIT, new Pieces(bytes(1, 10), 10).on(context)));
+            return Future.join(appends).transform(done -> Future.succeededFuture(appends));
+        });
+        assertThat(both.get(0).succeeded()).isTrue();
+        assertThat(Problem.in(both.get(1).cause()).code()).isEqualTo("upload.busy");
+        assertThat(append(store, new UUID(1, 2), 0, new Pieces(bytes(1, 10), 10)))
+                .isEqualTo(10);
     }
 
     // --- what the tests speak ---
@@ -424,7 +483,6 @@ class BlobStoreTest {
         private Handler<Void> endHandler;
         private Handler<Throwable> exceptionHandler;
         int heldBack;
-        int pushedWhilePaused;
 
         Pieces(byte[] content, int piece) {
             this.content = content;
@@ -451,9 +509,6 @@ class BlobStoreTest {
                 if (at < stop) {
                     Buffer next = Buffer.buffer(Arrays.copyOfRange(content, at, stop));
                     at = stop;
-                    if (paused) {
-                        pushedWhilePaused++;
-                    }
                     handler.handle(next);
                 } else {
                     over = true;
