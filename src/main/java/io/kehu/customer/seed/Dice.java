@@ -6,10 +6,9 @@ package io.kehu.customer.seed;
  * Real numbers are made with StrictMath only.
  */
 final class Dice {
-    /** Bits of {@link #permuted}. */
+    /** Bits of a ticket, see {@link Numbers}. */
     static final int BITS = 28;
 
-    private static final int MASK = (1 << BITS) - 1;
     private static final long GOLDEN = 0x9E3779B97F4A7C15L;
 
     private long state;
@@ -61,18 +60,24 @@ final class Dice {
         }
     }
 
-    /**
-     * A bijection of 0 to 2^28 - 1 chosen by the seed: each step (xor with the own upper bits, odd multiple, sum) has an
-     * inverse modulo 2^28, hence so has the whole. Two indices never meet.
-     */
     static int permuted(long seed, int index) {
+        return permuted(seed, index, BITS);
+    }
+
+    /**
+     * A bijection of 0 to 2^bits - 1 chosen by the seed: each step (sum, xor with the own upper bits, odd multiple) has an
+     * inverse modulo 2^bits, hence so has the whole. Two indices never meet.
+     */
+    static int permuted(long seed, int index, int bits) {
+        int mask = (1 << bits) - 1;
+        int half = (bits + 1) / 2;
         int x = index;
-        for (int round = 0; round < 3; round++) {
-            long key = mix(seed + (round + 1) * GOLDEN);
-            x = (x + (int) (key >>> 32)) & MASK;
-            x ^= x >>> 15;
-            x = (x * ((int) key | 1)) & MASK;
-            x ^= x >>> 13;
+        for (int round = 1; round <= 3; round++) {
+            long key = mix(seed + round * GOLDEN);
+            x = (x + (int) (key >>> 32)) & mask;
+            x ^= x >>> half;
+            x = (x * ((int) key | 1)) & mask;
+            x ^= x >>> half;
         }
         return x;
     }
