@@ -2,47 +2,89 @@ package io.kehu.app;
 
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
+import io.kehu.bus.Call;
+import io.kehu.cache.Cache;
+import io.kehu.cache.RateLimit;
+import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.Signer;
+import io.kehu.crypto.Vault;
+import io.kehu.event.Ticker;
+import io.kehu.http.AccessLog;
+import io.kehu.http.ApiVerticle;
+import io.kehu.http.Authenticator;
+import io.kehu.http.BusBridge;
+import io.kehu.http.Connections;
+import io.kehu.http.Contract;
+import io.kehu.http.Gate;
+import io.kehu.http.Management;
+import io.kehu.http.Pages;
+import io.kehu.http.Revocations;
+import io.kehu.http.Routes;
+import io.kehu.iam.branch.BranchVerticle;
+import io.kehu.sql.Clock;
+import io.kehu.sql.Database;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.vertx.core.Deployable;
+import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
-import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
-import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.net.PemKeyCertOptions;
+import io.vertx.micrometer.MicrometerMetricsFactory;
+import io.vertx.micrometer.MicrometerMetricsOptions;
 import io.vertx.spi.cluster.hazelcast.ConfigUtil;
 import io.vertx.spi.cluster.hazelcast.HazelcastClusterManager;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
-/** One running node: its Vert.x, its servers, in the order in which they start and stop. */
+/** One running node: which parts it is made of, and the order in which they start and stop. */
 public final class Deployment {
+    private static final int LOOPS = 2 * Runtime.getRuntime().availableProcessors();
+    private static final int VERIFIED_ADDRESSES = 100_000;
+
     private final Vertx vertx;
     private final Settings settings;
-    private volatile boolean ready;
-    private int httpPort;
-    private int managementPort;
+    private final PrometheusMeterRegistry metrics;
+    private final List<Supplier<Future<?>>> closers = new ArrayList<>();
+    private volatile boolean accepting;
+    private @Nullable Management management;
+    private @Nullable ApiVerticle firstApi;
 
-    private Deployment(Vertx vertx, Settings settings) {
+    private Deployment(Vertx vertx, Settings settings, PrometheusMeterRegistry metrics) {
         this.vertx = vertx;
         this.settings = settings;
+        this.metrics = metrics;
     }
 
     /** Starts everything this node runs; the servers named by the settings are there and migrated. */
     public static Future<Deployment> start(Settings settings) {
-        return vertx(settings).compose(vertx -> {
-            Deployment deployment = new Deployment(vertx, settings);
+        PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        return vertx(settings, metrics).compose(vertx -> {
+            Deployment deployment = new Deployment(vertx, settings, metrics);
             return deployment
-                    .listen()
+                    .run()
                     .map(deployment)
-                    .recover(failure -> vertx.close().transform(closed -> Future.failedFuture(failure)));
+                    .recover(failure -> deployment.stop().transform(closed -> Future.failedFuture(failure)));
         });
     }
 
     public int httpPort() {
-        return httpPort;
+        return firstApi == null ? -1 : firstApi.port();
     }
 
     public int managementPort() {
-        return managementPort;
+        return management == null ? -1 : management.port();
     }
 
     /** Lines for the console that only demo mode has. */
@@ -50,22 +92,222 @@ public final class Deployment {
         return List.of();
     }
 
-    /** Says "not ready" first, lets running requests end, then closes everything. */
+    /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
     public Future<Void> stop() {
-        ready = false;
-        return vertx.close();
+        accepting = false;
+        Future<?> closing = Future.succeededFuture();
+        for (int i = closers.size() - 1; i >= 0; i--) {
+            Supplier<Future<?>> closer = closers.get(i);
+            closing = closing.transform(before -> closer.get());
+        }
+        return closing.transform(closed -> vertx.close());
     }
 
-    private static Future<Vertx> vertx(Settings settings) {
-        VertxOptions options = new VertxOptions();
+    private Future<Void> run() {
+        Contract contract = Contract.load(settings.calls().defaultTimeoutMillis());
+        KeyStore keys = KeyStore.openOrCreate(settings.keys().folder(), !settings.production());
+        Vault vault = new Vault(keys, settings.vault().rememberedKeys());
+        Database database = new Database(
+                vertx,
+                database(settings.postgresql()),
+                new Database.Answers(b -> vault.sealSystem("answer", b), b -> vault.openSystem("answer", b)));
+        closers.add(database::close);
+        Clock clock = new Clock();
+        UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
+        return domains(database, mac)
+                .compose(v -> Cache.open(vertx, cache(settings)))
+                .compose(cache -> {
+                    closers.add(cache::close);
+                    Ticker ticker = new Ticker(
+                            vertx,
+                            database,
+                            settings.events().tickMillis(),
+                            settings.calls().idempotencyHours());
+                    closers.add(() -> {
+                        ticker.stop();
+                        return Future.succeededFuture();
+                    });
+                    return settings.node().http()
+                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache)
+                            : manage(database, Map.of("redis", cache));
+                })
+                .onSuccess(v -> accepting = true);
+    }
+
+    /** Every domain of the house, by the name that settings and bus use. */
+    private Future<Void> domains(Database database, UnaryOperator<byte[]> mac) {
+        Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
+        domains.put("iam", () -> new BranchVerticle(database, mac));
+        Future<Void> deployed = Future.succeededFuture();
+        for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
+            if (settings.node().runs(domain.getKey())) {
+                deployed = deployed.compose(
+                                v -> vertx.deployVerticle(domain.getValue().get()))
+                        .mapEmpty();
+            }
+        }
+        return deployed;
+    }
+
+    private Future<Void> http(
+            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache) {
+        Settings.Auth auth = settings.auth();
+        Revocations revocations = new Revocations(
+                vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
+        closers.add(() -> {
+            revocations.stop();
+            return Future.succeededFuture();
+        });
+        Authenticator authenticator = new Authenticator(
+                vertx,
+                database,
+                clock,
+                signer,
+                revocations,
+                new Authenticator.Options(auth.verifiedTokens(), auth.signatureWorkers(), auth.signatureQueue()));
+        closers.add(authenticator::close);
+        AccessLog accessLog = new AccessLog(
+                vertx,
+                database,
+                settings.audit().accessLogFlushMillis(),
+                settings.audit().accessLogQueue());
+        closers.add(accessLog::close);
+        Settings.Http http = settings.http();
+        ApiVerticle.Parts parts = new ApiVerticle.Parts(
+                contract,
+                new Routes(contract.operations()),
+                new BusBridge(vertx, settings.calls().maxInFlight()),
+                authenticator,
+                new Gate(http.trustedProxies(), rates(settings.rate(), cache, vault)),
+                new Pages(contract),
+                accessLog,
+                new Connections(
+                        vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
+                clock,
+                new ApiVerticle.Meters(metrics),
+                Map.of(),
+                (exchange, file) -> {
+                    throw new IllegalStateException("no files yet");
+                });
+        ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
+        return revocations
+                .start(auth.revocationPollMillis())
+                .compose(v -> manage(database, Map.of("redis", cache)))
+                .compose(v -> listen(options, parts));
+    }
+
+    private Future<Void> listen(ApiVerticle.Options options, ApiVerticle.Parts parts) {
+        // The first instance finds the port; the others share it.
+        ApiVerticle first = new ApiVerticle(options, parts);
+        return vertx.deployVerticle(first).compose(id -> {
+            firstApi = first;
+            ApiVerticle.Options shared = new ApiVerticle.Options(
+                    new HttpServerOptions(options.server()).setPort(first.port()),
+                    options.maxBodyMillis(),
+                    options.corsOrigins());
+            return vertx.deployVerticle(
+                            () -> new ApiVerticle(shared, parts), new DeploymentOptions().setInstances(LOOPS - 1))
+                    .mapEmpty();
+        });
+    }
+
+    private Future<Void> manage(Database database, Map<String, Cache> helpers) {
+        Settings.Http http = settings.http();
+        Map<String, java.util.function.BooleanSupplier> shown = new LinkedHashMap<>();
+        helpers.forEach((name, cache) -> shown.put(name, cache::up));
+        Management server = new Management(
+                new HttpServerOptions().setHost(http.managementHost()).setPort(http.managementPort()),
+                database,
+                metrics,
+                () -> accepting,
+                shown);
+        management = server;
+        return vertx.deployVerticle(server).mapEmpty();
+    }
+
+    private static Database.Options database(Settings.Postgresql from) {
+        return new Database.Options(
+                from.uri(),
+                Map.of(
+                        Call.Lane.POINT, lane(from, from.point()),
+                        Call.Lane.SEARCH, lane(from, from.search()),
+                        Call.Lane.HEAVY, lane(from, from.heavy()),
+                        Call.Lane.JOB, lane(from, from.job())),
+                from.lockTimeoutMillis(),
+                from.idleInTransactionMillis());
+    }
+
+    private static Database.Lane lane(Settings.Postgresql from, Settings.Pool pool) {
+        return new Database.Lane(pool.size(), pool.maxWaiting(), from.connectMillis(), pool.statementTimeoutMillis());
+    }
+
+    private static Cache.Options cache(Settings settings) {
+        Cache.Options usual = Cache.Options.of(settings.redis().uri());
+        return new Cache.Options(
+                settings.redis().uri(),
+                settings.redis().poolSize(),
+                settings.redis().maxWaiting(),
+                settings.redis().timeoutMillis(),
+                usual.connectTimeoutMillis(),
+                usual.pauseMillis(),
+                settings.cache().maxEntryBytes(),
+                usual.nearEntries(),
+                usual.nearMillis());
+    }
+
+    private static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
+        return new RateLimit(
+                cache,
+                Map.of(
+                        Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()),
+                        Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds())),
+                vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)),
+                VERIFIED_ADDRESSES);
+    }
+
+    private static RateLimit.Limit perSecond(int permits, int burstSeconds) {
+        return new RateLimit.Limit(Math.min(1_000_000, permits * burstSeconds), permits, Duration.ofSeconds(1));
+    }
+
+    private static HttpServerOptions api(Settings.Http http) {
+        HttpServerOptions options = new HttpServerOptions()
+                .setHost(http.host())
+                .setPort(http.port())
+                .setHttp2ClearTextEnabled(false)
+                .setMaxHeaderSize(http.maxHeaderBytes())
+                .setMaxInitialLineLength(http.maxUrlBytes())
+                .setDecompressionSupported(false)
+                .setCompressionSupported(true)
+                .setCompressionContentSizeThreshold(http.gzipAboveBytes())
+                .setHandle100ContinueAutomatically(false)
+                .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
+                .setIdleTimeout(http.idleTimeoutMillis());
+        if (http.tls().enabled()) {
+            options.setSsl(true)
+                    .setUseAlpn(true)
+                    .setKeyCertOptions(new PemKeyCertOptions()
+                            .setCertPath(http.tls().certificate())
+                            .setKeyPath(http.tls().key()));
+        }
+        return options;
+    }
+
+    private static Future<Vertx> vertx(Settings settings, MeterRegistry metrics) {
+        VertxOptions options = new VertxOptions()
+                .setEventLoopPoolSize(LOOPS)
+                .setMetricsOptions(new MicrometerMetricsOptions()
+                        .setEnabled(true)
+                        .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.HTTP_SERVER)
+                        .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.NET_SERVER)
+                        .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.EVENT_BUS)
+                        .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.NET_CLIENT));
         options.getFileSystemOptions().setFileCachingEnabled(false).setClassPathResolvingEnabled(false);
+        var builder = Vertx.builder().with(options).withMetrics(new MicrometerMetricsFactory(metrics));
         if (!settings.cluster().enabled()) {
-            return Future.succeededFuture(Vertx.vertx(options));
+            return Future.succeededFuture(builder.build());
         }
         options.getEventBusOptions().setHost(settings.cluster().host());
-        return Vertx.builder()
-                .with(options)
-                .withClusterManager(new HazelcastClusterManager(hazelcast(settings.cluster())))
+        return builder.withClusterManager(new HazelcastClusterManager(hazelcast(settings.cluster())))
                 .buildClustered();
     }
 
@@ -87,46 +329,5 @@ public final class Deployment {
         join.getMulticastConfig().setEnabled(false);
         join.getTcpIpConfig().setEnabled(true).setMembers(cluster.members());
         return config;
-    }
-
-    private Future<Void> listen() {
-        Settings.Http http = settings.http();
-        HttpServer management = vertx.createHttpServer(options(http.managementHost(), http.managementPort()))
-                .requestHandler(this::health);
-        HttpServer api = vertx.createHttpServer(options(http.host(), http.port()))
-                .requestHandler(request -> request.response().setStatusCode(404).end());
-        return management
-                .listen()
-                .compose(listening -> {
-                    managementPort = listening.actualPort();
-                    return api.listen();
-                })
-                .map(listening -> {
-                    httpPort = listening.actualPort();
-                    ready = true;
-                    return null;
-                });
-    }
-
-    private HttpServerOptions options(String host, int port) {
-        return new HttpServerOptions()
-                .setHost(host)
-                .setPort(port)
-                .setHttp2ClearTextEnabled(false)
-                .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
-                .setIdleTimeout(settings.http().idleTimeoutMillis());
-    }
-
-    private void health(HttpServerRequest request) {
-        int status = switch (request.path()) {
-            case "/health/live" -> 200;
-            case "/health/ready" -> ready ? 200 : 503;
-            default -> 404;
-        };
-        request.response()
-                .setStatusCode(status)
-                .putHeader("content-type", "application/json")
-                .putHeader("cache-control", "no-store")
-                .end(status == 404 ? "{}" : "{\"status\":\"" + (status == 200 ? "UP" : "DOWN") + "\"}");
     }
 }

@@ -1,0 +1,69 @@
+package io.kehu.event;
+
+import io.kehu.bus.Call;
+import io.kehu.sql.Database;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.sqlclient.Tuple;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Closes ranges of the event log, and keeps house: old idempotency keys go in small batches, the months of the partitioned
+ * tables are made ahead. Runs on every node; in the database an advisory lock lets one through at a time, so there is no
+ * leader to elect or lose.
+ */
+public final class Ticker {
+    private static final Logger LOG = LoggerFactory.getLogger(Ticker.class);
+    private static final String CLOSE = "SELECT kehu.close_range()";
+    private static final String FORGET_KEYS = """
+            DELETE FROM kehu.idempotency WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM kehu.idempotency WHERE created_at < kehu.now() - make_interval(hours => $1)
+                LIMIT 1000 FOR UPDATE SKIP LOCKED))""";
+    private static final String FORGET_REVOCATIONS =
+            "DELETE FROM kehu.revocation WHERE at < kehu.now() - interval '2 hours'";
+    private static final String ADD_MONTHS = "SELECT kehu.add_months(3)";
+    private static final long HOUSE_MILLIS = 60_000;
+    /** On the event bus of the cluster: a range was closed, look now rather than at the next poll. */
+    public static final String HINT = "kehu.events.closed";
+
+    private final Vertx vertx;
+    private final Database database;
+    private final int idempotencyHours;
+    private final long ticks;
+    private final long house;
+    private Future<?> closing = Future.succeededFuture();
+
+    public Ticker(Vertx vertx, Database database, int everyMillis, int idempotencyHours) {
+        this.vertx = vertx;
+        this.database = database;
+        this.idempotencyHours = idempotencyHours;
+        this.ticks = vertx.setPeriodic(everyMillis, id -> tick());
+        this.house = vertx.setPeriodic(HOUSE_MILLIS, id -> keepHouse());
+    }
+
+    private void tick() {
+        if (!closing.isComplete()) {
+            return;
+        }
+        closing = database.query(Call.Lane.POINT, CLOSE, Tuple.tuple())
+                .onSuccess(rows -> {
+                    if (rows.iterator().next().getLong(0) != null) {
+                        vertx.eventBus().publish(HINT, "");
+                    }
+                })
+                .onFailure(e -> LOG.warn("no range of events could be closed: {}", e.getMessage()));
+    }
+
+    private void keepHouse() {
+        database.query(Call.Lane.JOB, FORGET_KEYS, Tuple.of(idempotencyHours))
+                .compose(v -> database.query(Call.Lane.JOB, FORGET_REVOCATIONS, Tuple.tuple()))
+                .compose(v -> database.query(Call.Lane.JOB, ADD_MONTHS, Tuple.tuple()))
+                .onFailure(e -> LOG.warn("housekeeping was put off: {}", e.getMessage()));
+    }
+
+    public void stop() {
+        vertx.cancelTimer(ticks);
+        vertx.cancelTimer(house);
+    }
+}

@@ -1,0 +1,169 @@
+package io.kehu.http;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import io.kehu.bus.Call;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.crypto.Signer;
+import io.kehu.sql.Clock;
+import io.kehu.sql.Database;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.WorkerExecutor;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.Tuple;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Step 2 of a request: from access token to {@link Principal}. A signature check is a thousand times the cost of a memory
+ * look-up, so verified tokens are remembered by their SHA-256, never beyond their expiry; expiry and revocation are checked
+ * every time all the same. What a caller may do is never read from the token but from PostgreSQL, remembered by session.
+ */
+public final class Authenticator {
+    /** What {@code iam} publishes: one row for a session that is alive, none otherwise. */
+    private static final String PRINCIPAL = """
+            SELECT subject_id, audience, version, name, branch_id, permissions, scope, branch_ids, factor_at
+            FROM iam.principal($1)""";
+
+    private final Database database;
+    private final Clock clock;
+    private final Signer signer;
+    private final Revocations revocations;
+    private final Cache<Fingerprint, Signer.Claims> verified;
+    private final Cache<UUID, Principal> principals;
+    private final WorkerExecutor workers;
+    private final AtomicInteger queued = new AtomicInteger();
+    private final int maxQueued;
+
+    /**
+     * Bounds of the memory and of the checking.
+     *
+     * @param rememberedTokens verified tokens and principals kept
+     * @param workers threads that check signatures
+     * @param maxQueued checks that may wait; more are refused
+     */
+    public record Options(int rememberedTokens, int workers, int maxQueued) {}
+
+    /** SHA-256 of a token. */
+    private record Fingerprint(long a, long b, long c, long d) {
+        static Fingerprint of(String token) {
+            try {
+                ByteBuffer hash = ByteBuffer.wrap(
+                        MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.ISO_8859_1)));
+                return new Fingerprint(hash.getLong(), hash.getLong(), hash.getLong(), hash.getLong());
+            } catch (NoSuchAlgorithmException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    public Authenticator(
+            Vertx vertx, Database database, Clock clock, Signer signer, Revocations revocations, Options options) {
+        this.database = database;
+        this.clock = clock;
+        this.signer = signer;
+        this.revocations = revocations;
+        this.maxQueued = options.maxQueued();
+        this.verified =
+                Caffeine.newBuilder().maximumSize(options.rememberedTokens()).build();
+        // A minute is a second line of defence; what counts is that revocations drop entries at once.
+        this.principals = Caffeine.newBuilder()
+                .maximumSize(options.rememberedTokens())
+                .expireAfterWrite(Duration.ofMinutes(1))
+                .build();
+        this.workers = vertx.createSharedWorkerExecutor("kehu-verify", options.workers());
+        // A revocation of nobody in particular means that the scopes of many have changed.
+        revocations.onRevoked(id -> {
+            if (id.equals(Principal.NOBODY)) {
+                principals.invalidateAll();
+                return;
+            }
+            principals.invalidate(id);
+            principals.asMap().values().removeIf(p -> p.subject().equals(id));
+        });
+    }
+
+    /**
+     * The caller behind a token.
+     *
+     * <p>Fails with {@code auth.tokenInvalid}, {@code auth.tokenExpired}, {@code auth.revoked}, {@code
+     * request.tooManyRequests} (too many unknown tokens at once) or {@code server.unavailable}.
+     */
+    public Future<Principal> authenticate(String token) {
+        Fingerprint fingerprint = Fingerprint.of(token);
+        Signer.Claims claims = verified.getIfPresent(fingerprint);
+        if (claims != null) {
+            return principal(claims);
+        }
+        if (!signer.peek(token).liveAt(clock.millis() / 1000)) {
+            return Future.failedFuture(Problem.of("auth.tokenExpired"));
+        }
+        if (queued.incrementAndGet() > maxQueued) {
+            queued.decrementAndGet();
+            return Future.failedFuture(Problem.of("request.tooManyRequests", "1"));
+        }
+        return workers.executeBlocking(() -> signer.verify(token), false)
+                .onComplete(done -> queued.decrementAndGet())
+                .compose(fresh -> {
+                    verified.put(fingerprint, fresh);
+                    return principal(fresh);
+                });
+    }
+
+    private Future<Principal> principal(Signer.Claims claims) {
+        if (!claims.liveAt(clock.millis() / 1000)) {
+            return Future.failedFuture(Problem.of("auth.tokenExpired"));
+        }
+        if (revocations.isRevoked(claims.subject(), claims.version(), claims.session())) {
+            return Future.failedFuture(Problem.of("auth.revoked"));
+        }
+        boolean blind = revocations.isBlind();
+        Principal known = blind ? null : principals.getIfPresent(claims.session());
+        if (known != null && known.version() == claims.version()) {
+            return Future.succeededFuture(known);
+        }
+        return load(claims.session()).compose(principal -> {
+            if (!principal.subject().equals(claims.subject()) || principal.version() != claims.version()) {
+                return Future.failedFuture(Problem.of("auth.revoked"));
+            }
+            if (!blind) {
+                principals.put(claims.session(), principal);
+            }
+            return Future.succeededFuture(principal);
+        });
+    }
+
+    private Future<Principal> load(UUID session) {
+        return database.query(Call.Lane.POINT, PRINCIPAL, Tuple.of(session)).compose(rows -> {
+            if (rows.size() == 0) {
+                return Future.failedFuture(Problem.of("auth.revoked"));
+            }
+            Row row = rows.iterator().next();
+            UUID[] branches = row.getArrayOfUUIDs("branch_ids");
+            return Future.succeededFuture(new Principal(
+                    row.getUUID("subject_id"),
+                    Principal.Audience.valueOf(row.getString("audience")),
+                    session,
+                    row.getLong("version"),
+                    row.getString("name"),
+                    row.getUUID("branch_id"),
+                    Set.of(row.getArrayOfStrings("permissions")),
+                    Principal.Scope.valueOf(row.getString("scope")),
+                    branches == null ? List.of() : List.of(branches),
+                    row.getOffsetDateTime("factor_at").toInstant().toEpochMilli()));
+        });
+    }
+
+    public Future<Void> close() {
+        return workers.close();
+    }
+}

@@ -1,0 +1,88 @@
+package io.kehu.http;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Operations;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
+import io.kehu.bus.Wire;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.eventbus.DeliveryOptions;
+import io.vertx.core.eventbus.ReplyException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+
+/**
+ * Step 5 of a request: hands a {@link Call} to whoever serves its operation. A domain of this process gets the record itself,
+ * on the caller's event loop; another node gets it over the bus. Both answer alike.
+ */
+public final class BusBridge {
+    private final Vertx vertx;
+    private final int maxInFlight;
+    private final AtomicInteger inFlight = new AtomicInteger();
+
+    public BusBridge(Vertx vertx, int maxInFlight) {
+        this.vertx = vertx;
+        this.maxInFlight = maxInFlight;
+        Wire.prepare(vertx);
+    }
+
+    int inFlight() {
+        return inFlight.get();
+    }
+
+    /**
+     * Calls the operation and waits no longer than its deadline.
+     *
+     * <p>Fails with {@code server.busy} when too many calls are under way, {@code server.slow} for a query and {@code
+     * request.unknown} for a command past its deadline, {@code request.unavailable} when no node serves the domain.
+     */
+    Future<Reply> call(Operation operation, Call call) {
+        if (inFlight.incrementAndGet() > maxInFlight) {
+            inFlight.decrementAndGet();
+            return Future.failedFuture(Problem.of("server.busy"));
+        }
+        Function<Call, Future<Reply>> local = Operations.local(vertx, operation.id());
+        Future<Reply> reply = local == null ? remote(operation, call) : Operations.invoke(local, call);
+        if (!reply.isComplete()) {
+            reply = reply.timeout(Math.max(1, call.remainingMillis()), TimeUnit.MILLISECONDS)
+                    .recover(failure ->
+                            Future.failedFuture(failure instanceof TimeoutException ? late(operation) : failure));
+        }
+        return reply.onComplete(done -> inFlight.decrementAndGet());
+    }
+
+    private Future<Reply> remote(Operation operation, Call call) {
+        DeliveryOptions options = new DeliveryOptions().setSendTimeout(Math.max(1, call.remainingMillis()));
+        return vertx.eventBus()
+                .<Wire.Outcome>request(operation.address(), call, options)
+                .compose(
+                        message -> {
+                            Wire.Outcome outcome = message.body();
+                            return outcome.reply() != null
+                                    ? Future.succeededFuture(outcome.reply())
+                                    : Future.failedFuture(
+                                            outcome.problem() != null
+                                                    ? outcome.problem()
+                                                    : Problem.of("server.failure"));
+                        },
+                        failure -> Future.failedFuture(refusal(operation, failure)));
+    }
+
+    private static Throwable refusal(Operation operation, Throwable failure) {
+        if (failure instanceof ReplyException reply) {
+            return switch (reply.failureType()) {
+                case NO_HANDLERS -> Problem.of("request.unavailable");
+                case TIMEOUT -> late(operation);
+                default -> failure;
+            };
+        }
+        return failure;
+    }
+
+    private static Problem late(Operation operation) {
+        return Problem.of(operation.kind() == Operation.Kind.COMMAND ? "request.unknown" : "server.slow");
+    }
+}

@@ -1,0 +1,450 @@
+package io.kehu.http;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import com.networknt.schema.Schema;
+import com.networknt.schema.SchemaLocation;
+import com.networknt.schema.SchemaRegistry;
+import com.networknt.schema.SchemaRegistryConfig;
+import com.networknt.schema.dialect.Dialects;
+import com.networknt.schema.path.PathType;
+import io.kehu.bus.Call.Lane;
+import io.kehu.bus.Json;
+import io.kehu.bus.Principal.Audience;
+import io.vertx.core.buffer.Buffer;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The contract: the files of {@code openapi/} bundled into one document, and every operation in it compiled. Kehu does not
+ * start with a contract that says something it does not understand, leaves out a word it needs, or accepts unbounded input;
+ * all defects are named at once.
+ */
+public final class Contract {
+    /** Only a name inside the validator; nothing is fetched. */
+    static final String BASE = "https://kehu.invalid/openapi.json";
+
+    private static final Set<String> METHODS = Set.of("get", "post", "put", "patch", "delete");
+    private static final Set<String> WORDS = Set.of(
+            "x-kind",
+            "x-audience",
+            "x-permission",
+            "x-approval",
+            "x-step-up",
+            "x-idempotency",
+            "x-body-limit",
+            "x-timeout",
+            "x-pool",
+            "x-stale-ok");
+    private static final Pattern PERMISSION = Pattern.compile("[a-z]+(-[a-z]+)*:[a-z]+(-[a-z]+)*");
+    private static final int DEFAULT_BODY_LIMIT_BYTES = 1 << 20;
+    private static final int MAX_BODY_LIMIT_BYTES = 8 << 20;
+    private static final int MAX_TIMEOUT_MILLIS = 60_000;
+
+    private final ObjectNode document;
+    private final Buffer bytes;
+    private final List<Operation> operations = new ArrayList<>();
+    private final SchemaRegistry registry;
+
+    /** What is wrong with a contract. */
+    public static final class Defective extends RuntimeException {
+        private final List<String> defects;
+
+        Defective(List<String> defects) {
+            super(
+                    "the contract has " + defects.size() + " defects:\n  " + String.join("\n  ", defects),
+                    null,
+                    false,
+                    false);
+            this.defects = List.copyOf(defects);
+        }
+
+        public List<String> defects() {
+            return defects;
+        }
+    }
+
+    private Contract(ObjectNode document, int defaultTimeoutMillis) {
+        this.document = document;
+        this.bytes = Json.write(g -> g.writeTree(document));
+        String text = bytes.toString();
+        this.registry = SchemaRegistry.withDefaultDialect(
+                Dialects.getDraft202012(),
+                b -> b.schemas(Map.of(BASE, text))
+                        .schemaRegistryConfig(SchemaRegistryConfig.builder()
+                                .formatAssertionsEnabled(true)
+                                .pathType(PathType.JSON_POINTER)
+                                .build()));
+        List<String> defects = new ArrayList<>();
+        document.get("paths").properties().forEach(path -> {
+            for (Map.Entry<String, JsonNode> method : path.getValue().properties()) {
+                if (METHODS.contains(method.getKey())) {
+                    operations.add(operation(path.getKey(), method.getKey(), defaultTimeoutMillis, defects));
+                } else if (!Set.of("parameters", "summary", "description").contains(method.getKey())) {
+                    defects.add(path.getKey() + ": unknown word " + method.getKey());
+                }
+            }
+        });
+        Set<String> ids = new HashSet<>();
+        operations.forEach(o -> {
+            if (!ids.add(o.id())) {
+                defects.add(o.id() + " is declared twice");
+            }
+        });
+        if (!defects.isEmpty()) {
+            throw new Defective(defects);
+        }
+    }
+
+    /** Reads {@code openapi/kehu.yaml} and the files it names from the class path. */
+    public static Contract load(int defaultTimeoutMillis) {
+        return load(defaultTimeoutMillis, name -> {
+            try (InputStream in = Contract.class.getResourceAsStream("/openapi/" + name)) {
+                if (in == null) {
+                    throw new Defective(List.of("openapi/" + name + " is missing"));
+                }
+                return new YAMLMapper().readTree(in);
+            } catch (IOException e) {
+                throw new UncheckedIOException("openapi/" + name + " cannot be read", e);
+            }
+        });
+    }
+
+    /** Bundles files given by name, so that a test can hand over a contract of its own. */
+    public static Contract load(int defaultTimeoutMillis, Function<String, JsonNode> file) {
+        ObjectNode document = (ObjectNode) file.apply("kehu.yaml");
+        JsonNode names = document.remove("x-files");
+        List<String> defects = new ArrayList<>();
+        for (JsonNode name : names) {
+            JsonNode part = file.apply(name.textValue());
+            merge(document, part, "paths", name.textValue(), defects);
+            part.path("components").properties().forEach(group -> {
+                ObjectNode components = (ObjectNode) document.get("components");
+                if (!components.has(group.getKey())) {
+                    components.putObject(group.getKey());
+                }
+                merge(components, part.get("components"), group.getKey(), name.textValue(), defects);
+            });
+        }
+        if (!defects.isEmpty()) {
+            throw new Defective(defects);
+        }
+        localise(document);
+        return new Contract(document, defaultTimeoutMillis);
+    }
+
+    /** The bundle, as served at {@code /openapi.json}. */
+    public Buffer bytes() {
+        return bytes;
+    }
+
+    public ObjectNode document() {
+        return document;
+    }
+
+    public List<Operation> operations() {
+        return List.copyOf(operations);
+    }
+
+    /** A compiled schema of the bundle, by JSON pointer. */
+    public Schema schema(String pointer) {
+        Schema schema = registry.getSchema(SchemaLocation.of(BASE + "#" + pointer));
+        schema.getValidators(); // compiles now instead of at the first request
+        return schema;
+    }
+
+    private static void merge(ObjectNode into, JsonNode from, String key, String file, List<String> defects) {
+        ObjectNode target = (ObjectNode) into.get(key);
+        from.path(key).properties().forEach(e -> {
+            if (target.has(e.getKey())) {
+                defects.add(file + ": " + key + " " + e.getKey() + " is declared twice");
+            }
+            target.set(e.getKey(), e.getValue());
+        });
+    }
+
+    /** Components share one name space after bundling: a reference into another file becomes one into the bundle. */
+    private static void localise(JsonNode node) {
+        if (node instanceof ObjectNode object && object.path("$ref").isTextual()) {
+            String ref = object.get("$ref").textValue();
+            object.put("$ref", ref.substring(ref.indexOf('#')));
+        }
+        node.forEach(Contract::localise);
+    }
+
+    private JsonNode resolve(JsonNode node) {
+        return node.path("$ref").isTextual()
+                ? document.at(node.get("$ref").textValue().substring(1))
+                : node;
+    }
+
+    private Operation operation(String path, String method, int defaultTimeoutMillis, List<String> defects) {
+        JsonNode item = document.get("paths").get(path);
+        JsonNode node = item.get(method);
+        String id = node.path("operationId").asText("");
+        String where = id.isEmpty() ? method + " " + path : id;
+        if (!id.matches("[a-z][A-Za-z0-9]+")) {
+            defects.add(where + ": operationId must be verb + noun");
+        }
+        String tag = node.path("tags").path(0).asText("");
+        if (node.path("tags").size() != 1 || !tag.matches("[a-z]+(\\.[a-z]+)*")) {
+            defects.add(where + ": exactly one tag names the domain that serves it");
+        }
+        node.properties().forEach(e -> {
+            if (e.getKey().startsWith("x-") && !WORDS.contains(e.getKey())) {
+                defects.add(where + ": unknown word " + e.getKey());
+            }
+        });
+        Operation.Kind kind = word(node, "x-kind", Operation.Kind.class, null, where, defects);
+        Set<Audience> audience = EnumSet.noneOf(Audience.class);
+        node.path("x-audience").forEach(a -> {
+            try {
+                audience.add(Audience.valueOf(a.asText().toUpperCase(Locale.ROOT)));
+            } catch (IllegalArgumentException e) {
+                defects.add(where + ": x-audience does not know " + a.asText());
+            }
+        });
+        if (audience.isEmpty()) {
+            defects.add(where + ": x-audience is missing");
+        }
+        String permission = node.path("x-permission").textValue();
+        boolean open = audience.contains(Audience.PUBLIC);
+        if (permission != null && !PERMISSION.matcher(permission).matches()) {
+            defects.add(where + ": x-permission must be domain:verb");
+        }
+        if (open ? permission != null : permission == null && !node.has("x-permission")) {
+            defects.add(where + (open ? ": a public operation has no x-permission" : ": x-permission is missing"));
+        }
+        boolean command = kind == Operation.Kind.COMMAND;
+        if (node.has("x-approval")) {
+            // Answering at once what ought to wait for a second person would be worse than not starting.
+            defects.add(where + ": x-approval cannot be honoured: this version has no approvals");
+        }
+        Operation.Idempotency idempotency = word(
+                node,
+                "x-idempotency",
+                Operation.Idempotency.class,
+                command && !open ? Operation.Idempotency.OPTIONAL : Operation.Idempotency.NONE,
+                where,
+                defects);
+        if (idempotency != Operation.Idempotency.NONE && (!command || open)) {
+            defects.add(where + ": only commands of a known caller can be idempotent by key");
+        }
+        if (kind == Operation.Kind.QUERY && !(method.equals("get") || method.equals("post"))) {
+            defects.add(where + ": a query is a GET, or a POST that carries search terms");
+        }
+        if (method.equals("get") && command) {
+            defects.add(where + ": a GET cannot be a command");
+        }
+        List<Parameter> parameters = parameters(item, node, path, where, defects);
+        boolean ifMatch = parameters.stream().anyMatch(p -> p.name().equals("If-Match"));
+        if (ifMatch && !command) {
+            defects.add(where + ": If-Match is for commands");
+        }
+        if (command && method.equals("patch") && !ifMatch) {
+            defects.add(where + ": an update needs the If-Match parameter");
+        }
+        JsonNode body = resolve(node.path("requestBody"));
+        String bodyType = body.isMissingNode()
+                ? null
+                : body.path("content").properties().iterator().next().getKey();
+        Schema schema = null;
+        if (bodyType != null && kind != Operation.Kind.UPLOAD) {
+            if (!bodyType.equals(method.equals("patch") ? "application/merge-patch+json" : "application/json")) {
+                defects.add(where + ": the body must be application/json, of a PATCH application/merge-patch+json");
+            }
+            JsonNode content = body.path("content").path(bodyType).path("schema");
+            new Bounds(where, defects).check(content, "body", new HashSet<>());
+            JsonNode resolved = resolve(content);
+            if (!resolved.path("type").asText().equals("object")) {
+                defects.add(where + ": the body must be an object");
+            }
+            schema = schema("/paths/" + path.replace("~", "~0").replace("/", "~1") + "/" + method
+                    + "/requestBody/content/" + bodyType.replace("/", "~1") + "/schema");
+        }
+        if (kind == Operation.Kind.UPLOAD && (bodyType == null || !bodyType.equals("application/octet-stream"))) {
+            defects.add(where + ": an upload takes application/octet-stream");
+        }
+        if (!node.path("responses").has("default")) {
+            defects.add(where + ": the default response must be a problem");
+        }
+        return new Operation(
+                id,
+                method.toUpperCase(Locale.ROOT),
+                path,
+                tag,
+                kind == null ? Operation.Kind.QUERY : kind,
+                audience,
+                permission,
+                bounded(node, "x-step-up", 0, 1440, 0, where, defects),
+                idempotency == null ? Operation.Idempotency.NONE : idempotency,
+                bounded(node, "x-body-limit", 1, MAX_BODY_LIMIT_BYTES, DEFAULT_BODY_LIMIT_BYTES, where, defects),
+                bounded(node, "x-timeout", 100, MAX_TIMEOUT_MILLIS, defaultTimeoutMillis, where, defects),
+                lane(node, where, defects),
+                node.path("x-stale-ok").asBoolean(),
+                parameters,
+                schema,
+                bodyType,
+                body.path("required").asBoolean(),
+                ifMatch);
+    }
+
+    private List<Parameter> parameters(JsonNode item, JsonNode node, String path, String where, List<String> defects) {
+        List<Parameter> parameters = new ArrayList<>();
+        for (JsonNode list : List.of(item.path("parameters"), node.path("parameters"))) {
+            for (JsonNode entry : list) {
+                ObjectNode parameter = resolve(entry).deepCopy();
+                JsonNode schema = resolve(parameter.path("schema")).deepCopy();
+                if (schema instanceof ObjectNode array && array.has("items")) {
+                    array.set("items", resolve(array.get("items")));
+                }
+                parameter.set("schema", schema);
+                List<String> found = new ArrayList<>();
+                parameters.add(Parameter.of(parameter, found));
+                found.forEach(f -> defects.add(where + ": " + f));
+            }
+        }
+        // In the order of the path, so that the n-th value of a route is the n-th path parameter.
+        parameters.sort(Comparator.comparingInt(
+                p -> p.place() == Parameter.Place.PATH ? path.indexOf("{" + p.name() + "}") : Integer.MAX_VALUE));
+        long declared = parameters.stream()
+                .filter(p -> p.place() == Parameter.Place.PATH && path.contains("{" + p.name() + "}"))
+                .count();
+        if (declared != path.chars().filter(c -> c == '{').count()) {
+            defects.add(where + ": the parameters of the path are not all declared");
+        }
+        return List.copyOf(parameters);
+    }
+
+    private static <E extends Enum<E>> @Nullable E word(
+            JsonNode node, String word, Class<E> type, @Nullable E otherwise, String where, List<String> defects) {
+        String value = node.path(word).textValue();
+        if (value == null) {
+            if (otherwise == null) {
+                defects.add(where + ": " + word + " is missing");
+            }
+            return otherwise;
+        }
+        for (E constant : type.getEnumConstants()) {
+            if (constant.name().toLowerCase(Locale.ROOT).equals(value)) {
+                return constant;
+            }
+        }
+        defects.add(where + ": " + word + " does not know " + value);
+        return otherwise;
+    }
+
+    private static Lane lane(JsonNode node, String where, List<String> defects) {
+        String value = node.path("x-pool").asText("point");
+        if (!Set.of("point", "search", "heavy").contains(value)) {
+            defects.add(where + ": x-pool does not know " + value);
+            return Lane.POINT;
+        }
+        return Lane.valueOf(value.toUpperCase(Locale.ROOT));
+    }
+
+    private static int bounded(
+            JsonNode node, String word, int least, int most, int otherwise, String where, List<String> defects) {
+        JsonNode value = node.get(word);
+        if (value == null) {
+            return otherwise;
+        }
+        if (!value.isInt() || value.intValue() < least || value.intValue() > most) {
+            defects.add(where + ": " + word + " must be a number from " + least + " to " + most);
+            return otherwise;
+        }
+        return value.intValue();
+    }
+
+    /** Requests are closed and bounded: objects say what they take, strings and arrays say how much. */
+    private final class Bounds {
+        private final String where;
+        private final List<String> defects;
+
+        Bounds(String where, List<String> defects) {
+            this.where = where;
+            this.defects = defects;
+        }
+
+        void check(JsonNode schema, String at, Set<String> seen) {
+            if (schema.path("$ref").isTextual() && !seen.add(schema.get("$ref").textValue() + at)) {
+                return;
+            }
+            JsonNode resolved = resolve(schema);
+            for (String word : List.of("anyOf", "oneOf", "allOf")) {
+                int i = 0;
+                for (JsonNode part : resolved.path(word)) {
+                    check(part, at + "/" + word + i++, seen);
+                }
+            }
+            String type = type(resolved.path("type"));
+            switch (type) {
+                case "object" -> {
+                    if (!resolved.has("additionalProperties")
+                            || resolved.get("additionalProperties").asBoolean(false)) {
+                        defects.add(where + ": " + at + " must be closed (additionalProperties: false)");
+                    }
+                    for (Iterator<Map.Entry<String, JsonNode>> it =
+                                    resolved.path("properties").properties().iterator();
+                            it.hasNext(); ) {
+                        Map.Entry<String, JsonNode> property = it.next();
+                        check(property.getValue(), at + "/" + property.getKey(), seen);
+                    }
+                    if (resolved.path("additionalProperties").isObject()) {
+                        if (!resolved.has("maxProperties")) {
+                            defects.add(where + ": " + at + " is an unbounded map");
+                        }
+                        check(resolved.get("additionalProperties"), at + "/*", seen);
+                    }
+                }
+                case "array" -> {
+                    if (!resolved.has("maxItems")) {
+                        defects.add(where + ": " + at + " is an unbounded array");
+                    }
+                    check(resolved.path("items"), at + "/-", seen);
+                }
+                case "string" -> {
+                    if (!resolved.has("maxLength") && !resolved.has("enum") && !resolved.has("const")) {
+                        defects.add(where + ": " + at + " is an unbounded string");
+                    }
+                }
+                case "" -> {
+                    if (!resolved.has("anyOf")
+                            && !resolved.has("oneOf")
+                            && !resolved.has("allOf")
+                            && !resolved.has("const")
+                            && !resolved.has("enum")) {
+                        defects.add(where + ": " + at + " has no type");
+                    }
+                }
+                default -> {}
+            }
+        }
+
+        private static String type(JsonNode type) {
+            if (type instanceof ArrayNode several) {
+                for (JsonNode one : several) {
+                    if (!one.asText().equals("null")) {
+                        return one.asText();
+                    }
+                }
+            }
+            return type.asText("");
+        }
+    }
+}

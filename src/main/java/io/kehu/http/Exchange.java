@@ -1,0 +1,182 @@
+package io.kehu.http;
+
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import java.util.UUID;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One request and its answer: what is known of it so far, and the one way to answer it. */
+public final class Exchange {
+    private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
+    private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized("Kehu-Request-Id");
+    private static final CharSequence REPLAYED = HttpHeaders.createOptimized("Idempotency-Replayed");
+    private static final CharSequence DRY_RUN = HttpHeaders.createOptimized("Dry-Run");
+    private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
+    private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
+    private static final CharSequence NOSNIFF_HEADER = HttpHeaders.createOptimized("X-Content-Type-Options");
+    private static final CharSequence NOSNIFF = HttpHeaders.createOptimized("nosniff");
+    /** Up to here the rest of a refused body is read and forgotten; beyond, the connection is closed instead. */
+    private static final long MAX_DRAINED_BYTES = 64 * 1024;
+
+    final HttpServerRequest request;
+    final String requestId;
+    final String address;
+    final long startedNanos = System.nanoTime();
+    private final Listener listener;
+
+    @Nullable
+    Operation operation;
+
+    Principal principal = Principal.ANONYMOUS;
+
+    @Nullable
+    UUID objectId;
+
+    boolean dryRun;
+    private boolean answered;
+
+    /** Hears how each exchange ended. */
+    interface Listener {
+        void ended(Exchange exchange, int status, @Nullable String code, long micros);
+    }
+
+    Exchange(HttpServerRequest request, String address, Listener listener) {
+        this.request = request;
+        this.address = address;
+        this.listener = listener;
+        String given = request.getHeader(REQUEST_ID);
+        this.requestId = given != null && isRequestId(given) ? given : newRequestId();
+    }
+
+    private static boolean isRequestId(String text) {
+        return text.length() >= 8
+                && text.length() <= 64
+                && text.chars()
+                        .allMatch(c ->
+                                (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-');
+    }
+
+    /** Names a request in logs; nothing rests on its being unguessable. */
+    private static String newRequestId() {
+        ThreadLocalRandom random = ThreadLocalRandom.current();
+        return Long.toHexString(random.nextLong()) + Long.toHexString(random.nextLong());
+    }
+
+    void answer(Reply reply) {
+        if (isOver()) {
+            return;
+        }
+        HttpServerResponse response = head();
+        if (reply.etag() != null) {
+            String etag = '"' + reply.etag() + '"';
+            response.putHeader(HttpHeaders.ETAG, etag);
+            String known = request.getHeader(HttpHeaders.IF_NONE_MATCH);
+            if (known != null && reply.status() == 200 && isAmong(known, etag) && !isCommand()) {
+                response.setStatusCode(304).end();
+                ended(304, null);
+                return;
+            }
+        }
+        if (reply.location() != null) {
+            response.putHeader(HttpHeaders.LOCATION, reply.location());
+        }
+        if (reply.replayed()) {
+            response.putHeader(REPLAYED, "true");
+        }
+        if (dryRun) {
+            response.putHeader(DRY_RUN, "true");
+        }
+        response.setStatusCode(reply.status());
+        if (reply.body() == null) {
+            response.end();
+        } else {
+            response.putHeader(HttpHeaders.CONTENT_TYPE, JSON).end(reply.body());
+        }
+        ended(reply.status(), null);
+    }
+
+    /** A problem is answered as such; anything else is logged once and answered blandly. */
+    void fail(Throwable failure) {
+        Problem problem = Problem.in(failure);
+        if (problem == null) {
+            LOG.atError()
+                    .setCause(failure)
+                    .addKeyValue("requestId", requestId)
+                    .addKeyValue("operation", operation == null ? "none" : operation.id())
+                    .log("a request failed unexpectedly");
+            problem = Problem.of("server.failure");
+        }
+        if (isOver()) {
+            return;
+        }
+        HttpServerResponse response = head();
+        ProblemWriter.head(response, problem);
+        abandonBody();
+        Buffer body = ProblemWriter.body(
+                problem, requestId, ProblemWriter.chinese(request.getHeader(HttpHeaders.ACCEPT_LANGUAGE)));
+        response.end(body);
+        ended(response.getStatusCode(), problem.code());
+    }
+
+    /** Common headers, for answers that are written elsewhere (files, streams). */
+    HttpServerResponse head() {
+        HttpServerResponse response = request.response();
+        response.headers()
+                .set(REQUEST_ID, requestId)
+                .set(HttpHeaders.CACHE_CONTROL, NO_STORE)
+                .set(NOSNIFF_HEADER, NOSNIFF);
+        return response;
+    }
+
+    void ended(int status, @Nullable String code) {
+        answered = true;
+        listener.ended(this, status, code, (System.nanoTime() - startedNanos) / 1000);
+    }
+
+    boolean isOver() {
+        return answered || request.response().ended() || request.response().closed();
+    }
+
+    boolean hasBody() {
+        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
+        return (length != null && !length.equals("0")) || request.headers().contains(HttpHeaders.TRANSFER_ENCODING);
+    }
+
+    private boolean isCommand() {
+        return operation != null && operation.kind() == Operation.Kind.COMMAND;
+    }
+
+    /** The body of a refused request is not wanted: a short rest is skipped, a long one ends the connection. */
+    private void abandonBody() {
+        if (request.isEnded() || !hasBody()) {
+            return;
+        }
+        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
+        boolean isShort = length != null && length.length() < 9 && Long.parseLong(length) <= MAX_DRAINED_BYTES;
+        boolean expects = request.getHeader(HttpHeaders.EXPECT) != null;
+        if (!isShort || expects) {
+            request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
+            request.response().endHandler(v -> request.connection().close());
+        }
+        request.handler(skipped -> {});
+        request.resume();
+    }
+
+    private static boolean isAmong(String header, String etag) {
+        for (String candidate : header.split(",")) {
+            String trimmed = candidate.trim();
+            if (trimmed.equals("*") || trimmed.equals(etag) || trimmed.equals("W/" + etag)) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

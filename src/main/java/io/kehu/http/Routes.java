@@ -1,0 +1,89 @@
+package io.kehu.http;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * From method and path to operation: one trie over path segments, so the cost depends on the depth of the path and not on
+ * the number of operations. A literal segment wins over a parameter.
+ */
+public final class Routes {
+    private final Node root = new Node();
+
+    /**
+     * Where a path led.
+     *
+     * @param operation null where the path is known but not with this method
+     * @param values of the path's parameters, in order
+     * @param allowed the methods of this path, for 405
+     */
+    public record Match(@Nullable Operation operation, List<String> values, String allowed) {}
+
+    private static final class Node {
+        final Map<String, Node> literals = new HashMap<>();
+
+        @Nullable
+        Node parameter;
+
+        final Map<String, Operation> methods = new TreeMap<>();
+    }
+
+    public Routes(Iterable<Operation> operations) {
+        for (Operation operation : operations) {
+            Node node = root;
+            for (String segment : operation.path().substring(1).split("/", -1)) {
+                if (segment.startsWith("{")) {
+                    if (node.parameter == null) {
+                        node.parameter = new Node();
+                    }
+                    node = node.parameter;
+                } else {
+                    node = node.literals.computeIfAbsent(segment, s -> new Node());
+                }
+            }
+            if (node.methods.put(operation.method(), operation) != null) {
+                throw new IllegalStateException(operation.method() + " " + operation.path() + " is declared twice");
+            }
+        }
+    }
+
+    /** Finds the operation of a path as it stands in the request line, without its query; null where there is none. */
+    public @Nullable Match find(String method, String path) {
+        if (path.isEmpty() || path.charAt(0) != '/') {
+            return null;
+        }
+        List<String> values = new ArrayList<>(4);
+        Node node = walk(root, path, 1, values);
+        if (node == null || node.methods.isEmpty()) {
+            return null;
+        }
+        Operation operation = node.methods.get(method);
+        return new Match(operation, values, operation == null ? String.join(", ", node.methods.keySet()) : "");
+    }
+
+    private static @Nullable Node walk(Node node, String path, int from, List<String> values) {
+        int slash = path.indexOf('/', from);
+        boolean last = slash < 0;
+        String segment = last ? path.substring(from) : path.substring(from, slash);
+        Node literal = node.literals.get(segment);
+        if (literal != null) {
+            Node found = last ? literal : walk(literal, path, slash + 1, values);
+            if (found != null && !(last && found.methods.isEmpty())) {
+                return found;
+            }
+        }
+        if (node.parameter == null || segment.isEmpty()) {
+            return null;
+        }
+        values.add(segment);
+        Node found = last ? node.parameter : walk(node.parameter, path, slash + 1, values);
+        if (found == null) {
+            values.remove(values.size() - 1);
+        }
+        return found;
+    }
+}

@@ -1,0 +1,80 @@
+package io.kehu.sql;
+
+import io.kehu.bus.Principal;
+import io.vertx.sqlclient.Tuple;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The conditions of one query, with their bound values. There is no way to make one without saying whose scope it has: a
+ * query on customer data that forgets it does not compile.
+ */
+public final class Where {
+    private final List<String> conditions = new ArrayList<>();
+    private final List<@Nullable Object> values = new ArrayList<>();
+
+    private Where() {}
+
+    /**
+     * Only rows in the principal's scope: one SQL text per shape of scope.
+     *
+     * @param branchColumn the branch a row belongs to
+     * @param ownerColumn the staff member a row is assigned to
+     */
+    public static Where inScopeOf(Principal principal, String branchColumn, String ownerColumn) {
+        Where where = new Where();
+        switch (principal.scope()) {
+            case ALL -> {}
+            case BRANCH ->
+                where.and(branchColumn + " = ANY(?)", (Object)
+                        principal.branchIds().toArray(UUID[]::new));
+            case OWN -> where.and(ownerColumn + " = ?", principal.subject());
+            case NONE -> where.conditions.add("false");
+        }
+        return where;
+    }
+
+    /** For rows that are the same for everybody who may call the operation, e.g. branches. */
+    public static Where ofAll() {
+        return new Where();
+    }
+
+    /** Adds a condition; each {@code ?} in it takes one value. The text is the program's, never the caller's. */
+    public Where and(String condition, @Nullable Object... bound) {
+        StringBuilder text = new StringBuilder();
+        int next = 0;
+        for (int i = 0; i < condition.length(); i++) {
+            char c = condition.charAt(i);
+            if (c == '?') {
+                values.add(bound[next++]);
+                text.append('$').append(values.size());
+            } else {
+                text.append(c);
+            }
+        }
+        conditions.add(text.toString());
+        return this;
+    }
+
+    /** The same, left out where the value is null. */
+    public Where andIf(String condition, @Nullable Object value) {
+        return value == null ? this : and(condition, value);
+    }
+
+    /** {@code WHERE ...}, or nothing. */
+    public String sql() {
+        return conditions.isEmpty() ? "" : "WHERE " + String.join(" AND ", conditions);
+    }
+
+    /** Binds one more value outside the conditions, e.g. for LIMIT, and gives its placeholder. */
+    public String bind(Object value) {
+        values.add(value);
+        return "$" + values.size();
+    }
+
+    public Tuple values() {
+        return Tuple.from(values);
+    }
+}

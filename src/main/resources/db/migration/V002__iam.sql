@@ -1,0 +1,150 @@
+-- Why: who works at the bank, where, with which rights, and who is signed in. Branches are a tree kept as a path of codes;
+-- staff names are ciphertext; refresh tokens and passwords are hashes; the function iam.principal() is what the kernel asks.
+
+CREATE SCHEMA iam;
+GRANT USAGE ON SCHEMA iam TO kehu_app;
+
+-- Branches -------------------------------------------------------------------------------------------------------------
+CREATE TABLE iam.branch (
+    id         uuid PRIMARY KEY,
+    parent_id  uuid CONSTRAINT branch_parent_known REFERENCES iam.branch,
+    code       text NOT NULL,
+    name       text NOT NULL,
+    state      text NOT NULL DEFAULT 'open' CONSTRAINT branch_state_known CHECK (state IN ('open', 'closed')),
+    -- Codes from the head office down, each followed by '!', which sorts before every character of a code: ordering by it
+    -- is the order of the tree, and a subtree is a prefix.
+    tree       text COLLATE "C" NOT NULL,
+    depth      int NOT NULL CONSTRAINT branch_depth_bounded CHECK (depth BETWEEN 0 AND 10),
+    version    bigint NOT NULL DEFAULT 1,
+    valid_from timestamptz NOT NULL DEFAULT kehu.now(),
+    CONSTRAINT branch_code_once UNIQUE (code),
+    CONSTRAINT branch_tree_once UNIQUE (tree),
+    CONSTRAINT branch_root_shape CHECK ((parent_id IS NULL) = (depth = 0) AND right(tree, length(code) + 1) = code || '!')
+);
+CREATE INDEX branch_parent ON iam.branch (parent_id);
+CREATE UNIQUE INDEX branch_head_one ON iam.branch ((true)) WHERE parent_id IS NULL;
+SELECT kehu.enrol('iam.branch', 'tree', 'depth');
+
+-- A branch and all below it.
+CREATE FUNCTION iam.subtree(branch uuid) RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(b.id), '{}') FROM iam.branch top JOIN iam.branch b ON b.tree ^@ top.tree WHERE top.id = branch
+$$;
+
+-- Roles ----------------------------------------------------------------------------------------------------------------
+CREATE TABLE iam.role (
+    code        text PRIMARY KEY,
+    name_en     text NOT NULL,
+    name_zh     text NOT NULL,
+    permissions text[] NOT NULL,
+    scope       text NOT NULL CONSTRAINT role_scope_known CHECK (scope IN ('NONE', 'OWN', 'BRANCH', 'ALL'))
+);
+GRANT SELECT ON iam.role TO kehu_app;
+
+INSERT INTO iam.role (code, name_en, name_zh, scope, permissions) VALUES
+('administrator', 'System administrator', '系统管理员', 'NONE',
+    '{branch:read,branch:manage,staff:read,staff:manage,role:read,parameter:read,parameter:manage,event:read,clock:manage}'),
+('branch-head', 'Branch head', '支行行长', 'BRANCH',
+    '{branch:read,staff:read,role:read,customer:read,customer:create,customer:update,customer:unmask,event:read,parameter:read}'),
+('customer-manager', 'Customer manager', '客户经理', 'OWN',
+    '{branch:read,customer:read,customer:create,customer:update,customer:unmask,event:read}'),
+('operator', 'Operator', '操作员', 'BRANCH',
+    '{branch:read,customer:read,customer:create,customer:update,customer:import,event:read}'),
+('analyst', 'Analyst', '数据分析员', 'ALL',
+    '{branch:read,customer:read,event:read}'),
+('auditor', 'Auditor', '审计员', 'ALL',
+    '{branch:read,staff:read,role:read,customer:read,parameter:read,event:read}'),
+('finance', 'Finance', '财务', 'ALL',
+    '{branch:read,customer:read,event:read}'),
+('risk', 'Risk', '风险管理', 'ALL',
+    '{branch:read,customer:read,customer:unmask,event:read,parameter:read}'),
+('desk-agent', 'Desk agent', '客服坐席', 'ALL',
+    '{branch:read,customer:read,customer:unmask,event:read}'),
+('marketing', 'Marketing', '市场营销', 'ALL',
+    '{branch:read,customer:read,customer:import,customer:create,customer:update,event:read}');
+
+-- Staff ----------------------------------------------------------------------------------------------------------------
+CREATE TABLE iam.staff (
+    id             uuid PRIMARY KEY,
+    username       text NOT NULL CONSTRAINT staff_username_shape CHECK (username = lower(username)),
+    branch_id      uuid NOT NULL CONSTRAINT staff_branch_known REFERENCES iam.branch,
+    roles          text[] NOT NULL CONSTRAINT staff_roles_some CHECK (cardinality(roles) BETWEEN 1 AND 5),
+    state          text NOT NULL DEFAULT 'active' CONSTRAINT staff_state_known CHECK (state IN ('active', 'suspended', 'left')),
+    -- Counts every change of rights: a token that carries an older one is refused.
+    rights         bigint NOT NULL DEFAULT 1,
+    password_hash  text NOT NULL,
+    password_at    timestamptz NOT NULL DEFAULT kehu.now(),
+    must_change    boolean NOT NULL DEFAULT false,
+    demo           boolean NOT NULL DEFAULT false,
+    sealed         bytea NOT NULL,
+    version        bigint NOT NULL DEFAULT 1,
+    valid_from     timestamptz NOT NULL DEFAULT kehu.now(),
+    CONSTRAINT staff_username_once UNIQUE (username),
+    CONSTRAINT staff_key_known FOREIGN KEY (id) REFERENCES kehu.data_key (subject_id) DEFERRABLE INITIALLY DEFERRED
+);
+CREATE INDEX staff_branch ON iam.staff (branch_id, id);
+SELECT kehu.enrol('iam.staff', 'password_hash');
+
+CREATE FUNCTION iam.check_roles() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM unnest(NEW.roles) r WHERE NOT EXISTS (SELECT FROM iam.role WHERE code = r)) THEN
+        RAISE EXCEPTION 'unknown role' USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'staff_role_known';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER check_roles BEFORE INSERT OR UPDATE OF roles ON iam.staff FOR EACH ROW EXECUTE FUNCTION iam.check_roles();
+
+-- Sessions -------------------------------------------------------------------------------------------------------------
+CREATE TABLE iam.session (
+    id           uuid PRIMARY KEY,
+    subject_id   uuid NOT NULL,
+    audience     text NOT NULL CONSTRAINT session_audience_known CHECK (audience IN ('STAFF', 'CUSTOMER', 'PARTNER')),
+    started_at   timestamptz NOT NULL,
+    seen_at      timestamptz NOT NULL,
+    ends_at      timestamptz NOT NULL,
+    factor_at    timestamptz NOT NULL,
+    address      text NOT NULL,
+    revoked_at   timestamptz,
+    why_revoked  text
+);
+CREATE INDEX session_subject ON iam.session (subject_id, started_at) WHERE revoked_at IS NULL;
+CREATE INDEX session_end ON iam.session (ends_at);
+
+-- Refresh tokens as SHA-256; used once. A used one that comes again revokes the session with all its tokens.
+CREATE TABLE iam.refresh (
+    token_hash bytea PRIMARY KEY,
+    session_id uuid NOT NULL CONSTRAINT refresh_session_known REFERENCES iam.session ON DELETE CASCADE,
+    issued_at  timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at    timestamptz
+);
+CREATE INDEX refresh_session ON iam.refresh (session_id);
+
+-- Failed sign-ins, counted before the password is looked at so that simultaneous guesses all count. The key is a keyed
+-- hash of the account name (known or not) or of the source address.
+CREATE TABLE iam.attempt (
+    kind         text NOT NULL CONSTRAINT attempt_kind_known CHECK (kind IN ('account', 'source', 'all')),
+    key          bytea NOT NULL,
+    failures     int NOT NULL,
+    last_at      timestamptz NOT NULL,
+    locked_until timestamptz,
+    CONSTRAINT attempt_once PRIMARY KEY (kind, key)
+);
+CREATE INDEX attempt_age ON iam.attempt (last_at);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON iam.session, iam.refresh, iam.attempt TO kehu_app;
+
+-- What the kernel asks at the first request of a session on a node: one row while the session is alive.
+CREATE FUNCTION iam.principal(session uuid)
+    RETURNS TABLE (subject_id uuid, audience text, version bigint, name text, branch_id uuid, permissions text[],
+                   scope text, branch_ids uuid[], factor_at timestamptz)
+    LANGUAGE sql STABLE AS $$
+    SELECT s.id, e.audience, s.rights, s.username, s.branch_id, r.permissions, r.scope,
+           CASE WHEN r.scope = 'BRANCH' THEN iam.subtree(s.branch_id) ELSE '{}' END, e.factor_at
+    FROM iam.session e
+    JOIN iam.staff s ON s.id = e.subject_id AND s.state = 'active'
+    CROSS JOIN LATERAL (
+        SELECT array_agg(DISTINCT p) AS permissions,
+               (ARRAY['NONE', 'OWN', 'BRANCH', 'ALL'])[max(array_position(ARRAY['NONE', 'OWN', 'BRANCH', 'ALL'], r.scope))] AS scope
+        FROM iam.role r CROSS JOIN unnest(r.permissions) p WHERE r.code = ANY (s.roles)) r
+    WHERE e.id = session AND e.audience = 'STAFF' AND e.revoked_at IS NULL AND e.ends_at > kehu.now()
+$$;
