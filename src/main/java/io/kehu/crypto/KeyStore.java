@@ -1,0 +1,399 @@
+package io.kehu.crypto;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Json;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.bouncycastle.crypto.params.Ed25519PrivateKeyParameters;
+import org.bouncycastle.crypto.params.Ed25519PublicKeyParameters;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The keys of an installation, in a folder beside the database and never in it:
+ *
+ * <pre>
+ * master.json   {version, masters: {id: base64 of 32 bytes}}               the root; may stand on another medium
+ * keys.json     {version, master, epochs, index, tokens: {number: wrapped}, signing: {kid: {public, private?}}, ...}
+ * </pre>
+ *
+ * <p>Everything secret in {@code keys.json} is wrapped by the master key (AES-256-GCM, bound to its kind and number).
+ * Folder 0700, files 0400. Files are replaced whole (temporary file, fsync, rename, fsync of the folder); a change of
+ * the master writes {@code master.json} with old and new, then {@code keys.json}, then {@code master.json} with the new
+ * alone, so a crash between any two steps loses nothing. A change is visible in memory only once it is on disk. Nodes
+ * that share the folder call {@link #reload} when an event says that keys changed.
+ *
+ * <p>All methods that write or read files block: call them at start or from a worker.
+ */
+public final class KeyStore {
+    /** Length of every key, in bytes. */
+    public static final int KEY_BYTES = 32;
+
+    private static final int FORMAT = 1;
+    /** A version travels as one byte in blind indexes and stored answers. */
+    private static final int VERSION_MAX = 255;
+
+    private static final String MASTER_FILE = "master.json";
+    private static final String KEYS_FILE = "keys.json";
+
+    private final KeyFolder folder;
+    private final SecureRandom random = new SecureRandom();
+    private volatile Keys keys;
+
+    private KeyStore(KeyFolder folder, boolean mayCreate) {
+        this.folder = folder;
+        boolean there = folder.has(KEYS_FILE) || folder.has(MASTER_FILE);
+        if (!there && !mayCreate) {
+            throw new Refused("there are no keys in " + folder);
+        }
+        if (!there) {
+            folder.create();
+        }
+        folder.check();
+        // A second node that starts at the same moment waits here and then finds the keys of the first.
+        this.keys = there ? load() : folder.alone(() -> folder.has(KEYS_FILE) ? load() : create());
+    }
+
+    /**
+     * Opens the keys of a folder, or makes new ones where there are none and that is allowed.
+     *
+     * @throws Refused with one line for people: no keys, readable by others, malformed, short or guessable keys
+     */
+    public static KeyStore openOrCreate(Path folder, boolean mayCreate) {
+        return new KeyStore(new KeyFolder(folder), mayCreate);
+    }
+
+    /** The keys cannot be used; the message is one line for people and holds no secret. */
+    public static final class Refused extends RuntimeException {
+        Refused(String message) {
+            super(message, null, false, false);
+        }
+    }
+
+    /** The kinds of versioned secret keys; the largest version counts. */
+    public enum Kind {
+        /** Wraps data keys; a new epoch now and then lets old backups be shredded. */
+        EPOCHS,
+        /** Makes blind indexes. */
+        INDEX,
+        /** Makes name tokens; a new one fills a second column. */
+        TOKENS;
+
+        private String field() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** All keys at one moment: not changed once published, so that a reader never sees half a rotation. */
+    private static final class Keys {
+        byte[] master = new byte[0];
+        String masterId = "";
+        final Map<Kind, TreeMap<Integer, byte[]>> versions = new EnumMap<>(Kind.class);
+        final LinkedHashMap<String, SigningKey> signing = new LinkedHashMap<>();
+        String kid = "";
+
+        Keys() {
+            for (Kind kind : Kind.values()) {
+                versions.put(kind, new TreeMap<>());
+            }
+        }
+
+        NavigableMap<Integer, byte[]> of(Kind kind) {
+            return Objects.requireNonNull(versions.get(kind));
+        }
+    }
+
+    /** An Ed25519 pair; the private half is dropped when the next pair takes over. */
+    record SigningKey(
+            String kid,
+            Ed25519PublicKeyParameters publicKey,
+            @Nullable Ed25519PrivateKeyParameters privateKey) {
+        @Override
+        public String toString() {
+            return "SigningKey";
+        }
+    }
+
+    /** The version that new values are made with. */
+    public int current(Kind kind) {
+        return keys.of(kind).lastKey();
+    }
+
+    /** One key, or null when it was destroyed or never was. */
+    byte @Nullable [] key(Kind kind, int version) {
+        return keys.of(kind).get(version);
+    }
+
+    /** The pair that signs now, with its private half. */
+    SigningKey signer() {
+        Keys now = keys;
+        return Objects.requireNonNull(now.signing.get(now.kid));
+    }
+
+    /** Every pair ever used, oldest first: old public halves stay, because audit checkpoints are checked for years. */
+    Map<String, SigningKey> signing() {
+        return Collections.unmodifiableMap(keys.signing);
+    }
+
+    /** Starts a new version; what the older ones made stays readable. Returns its number. */
+    public int rotate(Kind kind) {
+        return change(k -> append(k, kind)).of(kind).lastKey();
+    }
+
+    /** Starts a new epoch: data keys of older ones stay readable and are rewrapped by a sweep. Returns its number. */
+    public int rotateEpoch() {
+        return rotate(Kind.EPOCHS);
+    }
+
+    /**
+     * Destroys an old version. For an epoch: every data key still wrapped by it, in backups too, is lost for ever.
+     *
+     * @throws IllegalArgumentException for the current version
+     */
+    public void destroy(Kind kind, int version) {
+        change(k -> {
+            if (version == k.of(kind).lastKey()) {
+                throw new IllegalArgumentException("the current version of a key cannot be destroyed");
+            }
+            k.of(kind).remove(version);
+        });
+    }
+
+    /** A new signing pair; tokens of the one before stay valid until the next rotation, its private half goes now. */
+    public String rotateSigning() {
+        return change(this::addSigning).kid;
+    }
+
+    /** Replaces the master key and wraps everything with the new one. */
+    public synchronized void rotateMaster() {
+        keys = folder.alone(() -> {
+            Keys old = load();
+            Keys next = load();
+            next.master = freshKey();
+            next.masterId = freshId();
+            writeMasters(old, next);
+            writeKeys(next);
+            writeMasters(next);
+            return next;
+        });
+    }
+
+    /** Reads the files again, after another node has changed them. */
+    public synchronized void reload() {
+        keys = load();
+    }
+
+    @Override
+    public String toString() {
+        return "KeyStore";
+    }
+
+    // ---- changing
+
+    private synchronized Keys change(Consumer<Keys> change) {
+        Keys changed = folder.alone(() -> {
+            Keys next = load(); // from the files, because another node may have changed them meanwhile
+            change.accept(next);
+            writeKeys(next);
+            return next;
+        });
+        keys = changed;
+        return changed;
+    }
+
+    private void append(Keys to, Kind kind) {
+        NavigableMap<Integer, byte[]> versions = to.of(kind);
+        int next = versions.isEmpty() ? 1 : versions.lastKey() + 1;
+        if (next > VERSION_MAX) {
+            throw new IllegalStateException("a key has no version after " + VERSION_MAX);
+        }
+        versions.put(next, freshKey());
+    }
+
+    private void addSigning(Keys to) {
+        to.signing.replaceAll((kid, pair) -> new SigningKey(kid, pair.publicKey(), null));
+        Ed25519PrivateKeyParameters secret = new Ed25519PrivateKeyParameters(random);
+        to.kid = freshId();
+        to.signing.put(to.kid, new SigningKey(to.kid, secret.generatePublicKey(), secret));
+    }
+
+    private Keys create() {
+        Keys fresh = new Keys();
+        fresh.master = freshKey();
+        fresh.masterId = freshId();
+        for (Kind kind : Kind.values()) {
+            append(fresh, kind);
+        }
+        addSigning(fresh);
+        writeMasters(fresh);
+        writeKeys(fresh);
+        return fresh;
+    }
+
+    private byte[] freshKey() {
+        byte[] key = new byte[KEY_BYTES];
+        random.nextBytes(key);
+        return key;
+    }
+
+    private String freshId() {
+        byte[] id = new byte[6];
+        random.nextBytes(id);
+        return Base64.getUrlEncoder().withoutPadding().encodeToString(id);
+    }
+
+    // ---- files
+
+    private Keys load() {
+        Map<String, byte[]> masters = new HashMap<>();
+        JsonNode masterFile = folder.read(MASTER_FILE, FORMAT);
+        for (var entry : masterFile.path("masters").properties()) {
+            masters.put(entry.getKey(), strong(decode(entry.getValue(), MASTER_FILE), "the master key"));
+        }
+        JsonNode file = folder.read(KEYS_FILE, FORMAT);
+        String masterId = file.path("master").asText();
+        byte[] master = masters.get(masterId);
+        if (master == null) {
+            throw new Refused(folder + "/" + MASTER_FILE + " does not hold the master key of " + KEYS_FILE);
+        }
+        Keys loaded = new Keys();
+        loaded.master = master;
+        loaded.masterId = masterId;
+        loaded.kid = file.path("kid").asText();
+        for (Kind kind : Kind.values()) {
+            loadVersions(file.path(kind.field()), kind, loaded);
+        }
+        for (var entry : file.path("signing").properties()) {
+            loaded.signing.put(entry.getKey(), signingKey(master, entry.getKey(), entry.getValue()));
+        }
+        SigningKey current = loaded.signing.get(loaded.kid);
+        if (current == null || current.privateKey() == null) {
+            throw new Refused(folder + "/" + KEYS_FILE + " holds no signing key");
+        }
+        return loaded;
+    }
+
+    private SigningKey signingKey(byte[] master, String kid, JsonNode node) {
+        byte[] point = decode(node.path("public"), KEYS_FILE);
+        JsonNode wrapped = node.get("private");
+        if (wrapped == null) {
+            return new SigningKey(kid, publicKey(point), null);
+        }
+        var secret = new Ed25519PrivateKeyParameters(unwrap(master, "signing", kid, wrapped), 0);
+        if (!Arrays.equals(point, secret.generatePublicKey().getEncoded())) {
+            throw new Refused(folder + "/" + KEYS_FILE + " holds a signing key whose two halves do not match");
+        }
+        return new SigningKey(kid, publicKey(point), secret);
+    }
+
+    private Ed25519PublicKeyParameters publicKey(byte[] point) {
+        try {
+            return new Ed25519PublicKeyParameters(point, 0);
+        } catch (RuntimeException e) {
+            throw new Refused(folder + "/" + KEYS_FILE + " holds a malformed public key");
+        }
+    }
+
+    private void loadVersions(JsonNode from, Kind kind, Keys into) {
+        for (var entry : from.properties()) {
+            String version = entry.getKey();
+            if (!version.matches("[1-9][0-9]{0,2}") || Integer.parseInt(version) > VERSION_MAX) {
+                throw new Refused(folder + "/" + KEYS_FILE + " numbers a key of " + kind.field() + " wrongly");
+            }
+            into.of(kind).put(Integer.valueOf(version), unwrap(into.master, kind.field(), version, entry.getValue()));
+        }
+        if (into.of(kind).isEmpty()) {
+            throw new Refused(folder + "/" + KEYS_FILE + " holds no key for " + kind.field());
+        }
+    }
+
+    private byte[] unwrap(byte[] master, String kind, String id, JsonNode wrapped) {
+        try {
+            byte[] key = Vault.open(master, context(kind, id), decode(wrapped, KEYS_FILE));
+            return strong(key, "a key of " + kind);
+        } catch (Vault.Tampered e) {
+            throw new Refused(folder + "/" + KEYS_FILE + " was altered, or belongs to another master key");
+        }
+    }
+
+    private static byte[] context(String kind, String id) {
+        return ("kehu.keys\0" + kind + "\0" + id).getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** Refuses what a person typed or forgot to set: short, all alike, counting up, printable text. */
+    private byte[] strong(byte[] key, String what) {
+        if (key.length != KEY_BYTES) {
+            throw new Refused(what + " in " + folder + " has " + key.length + " bytes, not " + KEY_BYTES);
+        }
+        boolean[] seen = new boolean[256];
+        int distinct = 0;
+        boolean even = true;
+        boolean printable = true;
+        for (int i = 0; i < key.length; i++) {
+            distinct += seen[key[i] & 255] ? 0 : 1;
+            seen[key[i] & 255] = true;
+            even &= i < 2 || (byte) (key[i] - key[i - 1]) == (byte) (key[1] - key[0]);
+            printable &= key[i] >= ' ' && key[i] < 127;
+        }
+        // 32 random bytes have fewer than 16 distinct values, or are all printable, less than once in 10^12 keys.
+        if (distinct < 16 || even || printable) {
+            throw new Refused(what + " in " + folder + " is not random: a default or typed value");
+        }
+        return key;
+    }
+
+    private byte[] decode(JsonNode text, String file) {
+        try {
+            return Base64.getDecoder().decode(text.asText());
+        } catch (IllegalArgumentException e) {
+            throw new Refused(folder + "/" + file + " is malformed");
+        }
+    }
+
+    private void writeMasters(Keys... holders) {
+        ObjectNode content = Json.object().put("version", FORMAT);
+        ObjectNode masters = content.putObject("masters");
+        for (Keys holder : holders) {
+            masters.put(holder.masterId, Base64.getEncoder().encodeToString(holder.master));
+        }
+        folder.write(MASTER_FILE, content);
+    }
+
+    private void writeKeys(Keys next) {
+        ObjectNode content = Json.object().put("version", FORMAT).put("master", next.masterId);
+        next.versions.forEach((kind, versions) -> {
+            ObjectNode into = content.putObject(kind.field());
+            versions.forEach(
+                    (number, key) -> into.put(number.toString(), wrap(next, kind.field(), number.toString(), key)));
+        });
+        ObjectNode pairs = content.putObject("signing");
+        next.signing.forEach((kid, pair) -> {
+            ObjectNode node = pairs.putObject(kid);
+            node.put(
+                    "public",
+                    Base64.getEncoder().encodeToString(pair.publicKey().getEncoded()));
+            if (pair.privateKey() != null) {
+                node.put("private", wrap(next, "signing", kid, pair.privateKey().getEncoded()));
+            }
+        });
+        content.put("kid", next.kid);
+        folder.write(KEYS_FILE, content);
+    }
+
+    private static String wrap(Keys next, String kind, String id, byte[] key) {
+        return Base64.getEncoder().encodeToString(Vault.seal(next.master, context(kind, id), key));
+    }
+}

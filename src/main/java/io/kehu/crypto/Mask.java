@@ -1,0 +1,88 @@
+package io.kehu.crypto;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The masked forms of personal data, as GB/T 35273 and JR/T 0171 suggest them. Pure, by code point. At most half of a
+ * value is ever shown, and of one too short for its form nothing but three stars, so its length stays hidden too.
+ */
+public final class Mask {
+    private static final String HIDDEN = "***";
+    /** Province, city and district at the start of an address; each ends with its own word. */
+    private static final Pattern REGION =
+            Pattern.compile("^(?:[\\p{IsHan}]{2,8}?(?:省|自治区|特别行政区))?(?:[\\p{IsHan}]{2,8}?(?:市|自治州|地区|盟))?"
+                    + "(?:[\\p{IsHan}]{1,8}?(?:区|县|旗|市))?");
+
+    private Mask() {}
+
+    /** 138****5678, +86138****5678, 010****5678. */
+    public static String phone(String number) {
+        String prefix = number.startsWith("+86") ? "+86" : number.startsWith("+") ? "+" : "";
+        return prefix + ends(number.substring(prefix.length()), 3, 4, "****");
+    }
+
+    /** 110***********1234: three at the start (province and half of the city), four at the end, length as it is. */
+    public static String idNumber(String number) {
+        int hidden = length(number) - 7;
+        return hidden < 7 ? passport(number) : ends(number, 3, 4, "*".repeat(hidden));
+    }
+
+    /** E******78: also for permits and foreign documents. */
+    public static String passport(String number) {
+        return ends(number, 1, 2, "******");
+    }
+
+    /** z***@example.com; the host of an address of its own (one letter before the dot) is hidden as well. */
+    public static String email(String address) {
+        int at = address.lastIndexOf('@');
+        if (at < 1 || at == address.length() - 1) {
+            return HIDDEN;
+        }
+        String local = address.substring(0, at);
+        return (length(local) < 2 ? "" : first(local, 1)) + HIDDEN + address.substring(at);
+    }
+
+    /** 6222 **** **** 1234, whatever the length: the issuer's first four and the last four (PCI DSS 3.4 allows more). */
+    public static String card(String number) {
+        return ends(digits(number), 4, 4, " **** **** ");
+    }
+
+    /** ****1234. */
+    public static String account(String number) {
+        String bare = digits(number);
+        return length(bare) < 8 ? HIDDEN : "****" + last(bare, 4);
+    }
+
+    /** 上海市浦东新区***: the region as far as it is named by its words, the rest hidden. */
+    public static String address(String line) {
+        Matcher region = REGION.matcher(line);
+        String shown = region.find() ? region.group() : "";
+        return (shown.length() < line.length() ? shown : "") + HIDDEN;
+    }
+
+    /** 张**, 欧**: for those outside scope; the number of characters stays hidden. */
+    public static String name(String name) {
+        return length(name) < 2 ? HIDDEN : first(name, 1) + "**";
+    }
+
+    private static String digits(String number) {
+        return number.replaceAll("[\\s-]", "");
+    }
+
+    private static String ends(String value, int start, int end, String between) {
+        return length(value) < 2 * (start + end) - 3 ? HIDDEN : first(value, start) + between + last(value, end);
+    }
+
+    private static int length(String value) {
+        return value.codePointCount(0, value.length());
+    }
+
+    private static String first(String value, int count) {
+        return value.substring(0, value.offsetByCodePoints(0, count));
+    }
+
+    private static String last(String value, int count) {
+        return value.substring(value.offsetByCodePoints(value.length(), -count));
+    }
+}
