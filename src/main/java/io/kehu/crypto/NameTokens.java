@@ -43,11 +43,8 @@ public final class NameTokens {
     static final int WORDS_MAX = 8;
     static final int PREFIX_MAX = 8;
     private static final int ALTERNATIVES_MAX = 8;
-    /** A search text longer than this is cut; the contract allows less. */
-    private static final int TEXT_MAX = 256;
-
+    private static final int TEXT_MAX = 256; // UTF-16 units; what is longer is cut, the contract allows less
     private static final int CACHE_SLOTS = 1 << 17;
-
     private static final Normalizer2 FOLD = Normalizer2.getNFKCCasefoldInstance();
     private static final Transliterator PINYIN = Transliterator.getInstance("Han-Latin");
     /** Syllables by character, filled as characters appear: ICU needs 14 µs for one. Empty text: no reading. */
@@ -92,7 +89,7 @@ public final class NameTokens {
         this(store, store.current(KeyStore.Kind.TOKENS));
     }
 
-    /** @throws IllegalArgumentException for a version that is not there */
+    /** Tokens with a given key; IllegalArgumentException when there is none of that version. */
     public NameTokens(KeyStore store, int version) {
         byte[] key = store.key(KeyStore.Kind.TOKENS, version);
         if (key == null) {
@@ -446,7 +443,9 @@ public final class NameTokens {
         byte[] text = (kind + "|" + part).getBytes(StandardCharsets.UTF_8);
         byte[] mac = macs.get().doFinal(text);
         int token = ByteBuffer.wrap(mac).getInt();
-        known.set(slot, new Known(kind, part, token));
+        if (kind != WHOLE && kind != JOINED) { // seldom seen again, would only push out parts
+            known.set(slot, new Known(kind, part, token));
+        }
         return token;
     }
 }
