@@ -4,11 +4,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The masked forms of personal data, as GB/T 35273 and JR/T 0171 suggest them. Pure, by code point. At most half of a
- * value is ever shown, and of one too short for its form nothing but three stars, so its length stays hidden too.
+ * The masked forms of personal data, as GB/T 35273 and JR/T 0171 suggest them. Pure, by code point. At least
+ * four characters of a number stay hidden; one too short for that becomes three stars, so its length is hidden too.
  */
 public final class Mask {
     private static final String HIDDEN = "***";
+
+    private static final int HIDDEN_MIN = 4;
     /** Province, city and district at the start of an address; each ends with its own word. */
     private static final Pattern REGION =
             Pattern.compile("^(?:[\\p{IsHan}]{2,8}?(?:省|自治区|特别行政区))?(?:[\\p{IsHan}]{2,8}?(?:市|自治州|地区|盟))?"
@@ -33,7 +35,7 @@ public final class Mask {
         return ends(number, 1, 2, "******");
     }
 
-    /** z***@example.com; the host of an address of its own (one letter before the dot) is hidden as well. */
+    /** z***@example.com; a local part of one letter is hidden whole. */
     public static String email(String address) {
         int at = address.lastIndexOf('@');
         if (at < 1 || at == address.length() - 1) {
@@ -71,7 +73,7 @@ public final class Mask {
     }
 
     private static String ends(String value, int start, int end, String between) {
-        return length(value) < 2 * (start + end) - 3 ? HIDDEN : first(value, start) + between + last(value, end);
+        return length(value) < start + end + HIDDEN_MIN ? HIDDEN : first(value, start) + between + last(value, end);
     }
 
     private static int length(String value) {

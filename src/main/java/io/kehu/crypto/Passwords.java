@@ -257,7 +257,7 @@ public final class Passwords implements AutoCloseable {
         String core = folded.replaceAll("^[^\\p{L}]+|[^\\p{L}]+$", "");
         return COMMON.contains(folded)
                 || (length(core) >= WORD_MIN && COMMON.contains(core) && folded.length() - core.length() <= 6)
-                || isMadeOfCommonWords(folded)
+                || isMadeOfCommonWords(folded.replaceAll("[^\\p{L}\\p{N}]", ""))
                 || isRepeated(folded)
                 || isCounting(folded);
     }
@@ -270,7 +270,7 @@ public final class Passwords implements AutoCloseable {
                 reached[end] |= COMMON.contains(text.substring(from, end));
             }
         }
-        return reached[text.length()];
+        return !text.isEmpty() && reached[text.length()];
     }
 
     private static boolean isRepeated(String text) {

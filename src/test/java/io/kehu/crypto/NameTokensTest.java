@@ -46,7 +46,7 @@ class NameTokensTest {
         "盖聂, genie|ge nie",
         "万俟卨, moqi|moqixie|wanqi",
         "尉迟恭, yuchigong|ycg|weichigong",
-        "长孙无忌, zhangsunwuji|changsun wuji|zswj",
+        "长孙无忌, zhangsunwuji|zhangsun wuji|zswj",
         "令狐冲, linghuchong|lhc",
         "欧阳修, ouyangxiu|ouyang xiu|oyx|欧阳",
         "吕布, lvbu|lubu|lyubu|lv|lb",

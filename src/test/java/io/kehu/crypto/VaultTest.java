@@ -40,8 +40,8 @@ class VaultTest {
     }
 
     @Property(tries = 200)
-    void whatIsSealedOpensAgain(@ForAll byte[] plaintext, @ForAll UUID subject) {
-        Vault.Key key = vault.key(vault.newKey(subject));
+    void whatIsSealedOpensAgain(@ForAll byte[] plaintext, @ForAll long id) {
+        Vault.Key key = vault.key(vault.newKey(new UUID(id, ~id)));
         byte[] sealed = vault.seal(key, "customer.person", "C2", plaintext);
 
         assertThat(sealed).hasSize(plaintext.length + 29);
