@@ -103,10 +103,10 @@ public final class NameTokens {
     /** The distinct tokens to store beside a name. */
     public int[] of(String name) {
         Text text = Text.of(name);
-        Set<Integer> tokens = new LinkedHashSet<>();
         if (text.whole.isEmpty()) {
             return new int[0];
         }
+        Set<Integer> tokens = new LinkedHashSet<>(32);
         add(tokens, WHOLE, text.whole);
         for (String run : text.runs) {
             addPairs(CHARACTER, PAIR, characters(run), CHARACTERS_MAX, tokens);
@@ -441,8 +441,7 @@ public final class NameTokens {
             return cached.token;
         }
         byte[] text = (kind + "|" + part).getBytes(StandardCharsets.UTF_8);
-        byte[] mac = macs.get().doFinal(text);
-        int token = ByteBuffer.wrap(mac).getInt();
+        int token = ByteBuffer.wrap(macs.get().doFinal(text)).getInt();
         if (kind != WHOLE && kind != JOINED) { // seldom seen again, would only push out parts
             known.set(slot, new Known(kind, part, token));
         }
