@@ -54,7 +54,7 @@ class PasswordsTest {
 
     @Test
     void aHashOfOtherParametersIsVerifiedAndShouldBeMadeAnew() {
-        // From the Argon2 reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 24
+        // A vector of the Argon2 reference implementation (test.c): "password", "somesalt", t=2, 64 MiB.
         String phc = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assertThat(await(passwords.verify("password", phc))).isTrue();
         assertThat(await(passwords.verify("Password", phc))).isFalse();
