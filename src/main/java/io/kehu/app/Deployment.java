@@ -43,6 +43,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -197,18 +198,18 @@ public final class Deployment {
     }
 
     private Future<Void> listen(ApiVerticle.Options options, ApiVerticle.Parts parts) {
-        // The first instance finds the port; the others share it.
-        ApiVerticle first = new ApiVerticle(options, parts);
-        return vertx.deployVerticle(first).compose(id -> {
-            firstApi = first;
-            ApiVerticle.Options shared = new ApiVerticle.Options(
-                    new HttpServerOptions(options.server()).setPort(first.port()),
-                    options.maxBodyMillis(),
-                    options.corsOrigins());
-            return vertx.deployVerticle(
-                            () -> new ApiVerticle(shared, parts), new DeploymentOptions().setInstances(LOOPS - 1))
-                    .mapEmpty();
-        });
+        List<ApiVerticle> instances = new CopyOnWriteArrayList<>();
+        return vertx.deployVerticle(
+                        () -> {
+                            ApiVerticle instance = new ApiVerticle(options, parts);
+                            instances.add(instance);
+                            return instance;
+                        },
+                        new DeploymentOptions().setInstances(LOOPS))
+                .map(id -> {
+                    firstApi = instances.get(0);
+                    return null;
+                });
     }
 
     private Future<Void> manage(Database database, Map<String, Cache> helpers) {
@@ -272,7 +273,8 @@ public final class Deployment {
     private static HttpServerOptions api(Settings.Http http) {
         HttpServerOptions options = new HttpServerOptions()
                 .setHost(http.host())
-                .setPort(http.port())
+                // Vert.x shares one free port among the instances of a deployment when asked with a negative number.
+                .setPort(http.port() == 0 ? -1 : http.port())
                 .setHttp2ClearTextEnabled(false)
                 .setMaxHeaderSize(http.maxHeaderBytes())
                 .setMaxInitialLineLength(http.maxUrlBytes())
