@@ -4,6 +4,7 @@ import static io.kehu.cache.TestRedis.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
+import static org.awaitility.Awaitility.with;
 
 import io.kehu.cache.RateLimit.Decision;
 import io.kehu.cache.RateLimit.Limit;
@@ -20,7 +21,6 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
@@ -80,9 +80,11 @@ class RateLimitTest {
         void aFloodOfKeysNeitherGrowsTheMemoryNorFreesTheOneThatIsUsedUp() {
             RateLimit limit = at(new Limit(5, 1, Duration.ofDays(1)), 1000);
             assertThat(limit.tryTake("b", "greedy", 5)).isTrue();
+            int admitted = 0;
             for (int i = 0; i < 200_000; i++) {
-                assertThat(limit.tryTake("b", "passer-by " + i, 1)).isTrue();
+                admitted += limit.tryTake("b", "passer-by " + i, 1) ? 1 : 0;
             }
+            assertThat(admitted).isEqualTo(200_000);
             assertThat(limit.tryTake("b", "greedy", 1)).isFalse();
             assertThat(limit.keysInMemory()).isLessThanOrEqualTo(2048);
         }
@@ -104,18 +106,16 @@ class RateLimitTest {
         private final TestRedis redis = new TestRedis(vertx);
         private final List<Cache> caches = new ArrayList<>();
 
+        /** A node that waits long enough for a busy machine: these tests are not about the time-out. */
         private Cache node() {
-            Cache cache = await(Cache.open(vertx, Cache.Options.of(redis.uri())));
-            caches.add(cache);
-            return cache;
+            return node(5000);
         }
 
-        @BeforeEach
-        void warmUp() {
-            // The first script call loads classes; its 50 ms are not what these tests are about.
-            Cache cache = node();
-            await().until(() -> await(limits(cache).take("ten", "warm-up", 1)).allowed() && redis.keys() > 0);
-            redis.ask(Command.FLUSHALL);
+        private Cache node(int timeoutMillis) {
+            Cache cache = await(
+                    Cache.open(vertx, new Cache.Options(redis.uri(), 8, 1024, timeoutMillis, 5000, 200, 1000, 0, 0)));
+            caches.add(cache);
+            return cache;
         }
 
         @AfterEach
@@ -155,7 +155,10 @@ class RateLimitTest {
             for (int i = 0; i < 150; i++) {
                 admitted += one.tryTake("hundred", "k", 1) ? 1 : 0;
                 admitted += two.tryTake("hundred", "k", 1) ? 1 : 0;
-                await().until(() -> one.told("hundred", "k") && two.told("hundred", "k"));
+                with().pollDelay(Duration.ZERO)
+                        .pollInterval(Duration.ofMillis(1))
+                        .await()
+                        .until(() -> one.told("hundred", "k") && two.told("hundred", "k"));
             }
             assertThat(admitted).isBetween(100, 119);
             assertThat(one.tryTake("hundred", "k", 1)).isFalse();
@@ -206,7 +209,7 @@ class RateLimitTest {
 
         @Test
         void whenRedisStallsNoCallFailsTheLimitHoldsAndItIsUsedAgainWhenItAnswers() {
-            Cache cache = node();
+            Cache cache = node(50);
             RateLimit limit = limits(cache);
             assertThat(await(limit.take("ten", "k", 4)).allowed()).isTrue();
             redis.stall();
