@@ -216,7 +216,9 @@ class LoadTest {
     void statusesLostRequestsAndClosedConnectionsAreCountedAsWhatTheyAre() throws Exception {
         Result missing = run("/nowhere", 2, 0);
         assertThat(missing.statuses()).containsOnlyKeys(404);
-        assertThat(missing.errors()).isEqualTo(missing.answers()).isPositive();
+        assertThat(missing.answers()).isPositive();
+        // Answers that come after the end are looked at for errors, but are no throughput.
+        assertThat(missing.errors()).isBetween(missing.answers(), missing.answers() + 2);
         Result empty = run("/empty", 2, 0);
         assertThat(empty.statuses()).containsOnlyKeys(204);
         assertThat(empty.errors()).isZero();
