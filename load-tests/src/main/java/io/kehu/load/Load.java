@@ -39,6 +39,7 @@ import picocli.CommandLine.Option;
         name = "load",
         description = "Load and cost measurements of Kehu on loopback.",
         mixinStandardHelpOptions = true,
+        scope = CommandLine.ScopeType.INHERIT,
         subcommands = {Bare.class})
 public final class Load {
     private static final ObjectMapper JSON = new ObjectMapper();
