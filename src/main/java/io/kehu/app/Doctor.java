@@ -7,6 +7,9 @@ import io.vertx.redis.client.Redis;
 import io.vertx.redis.client.Request;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
@@ -62,7 +65,7 @@ final class Doctor {
         }
     }
 
-    /** @return whether nothing failed; warnings do not count */
+    /** Writes the lines and says whether nothing failed; warnings do not count. */
     boolean examine() {
         say(
                 Finding.OK,
@@ -104,7 +107,7 @@ final class Doctor {
             missing(sql, "extensions", "SELECT extname FROM pg_extension", Migrations.EXTENSIONS);
             clock(sql);
         } catch (StartFailure | SQLException e) {
-            say(Finding.FAIL, "database", new StartFailure(String.valueOf(e.getMessage())).getMessage());
+            say(Finding.FAIL, "database", StartFailure.oneLine(e.getMessage()));
         }
     }
 
@@ -261,8 +264,8 @@ final class Doctor {
     }
 
     private static boolean answers(int port) {
-        try (java.net.Socket socket = new java.net.Socket()) {
-            socket.connect(new java.net.InetSocketAddress("127.0.0.1", port), 500);
+        try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 500);
             return true;
         } catch (IOException e) {
             return false;

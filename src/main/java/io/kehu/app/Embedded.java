@@ -22,6 +22,7 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
@@ -310,7 +311,7 @@ public final class Embedded implements AutoCloseable {
         while (true) {
             try (Socket socket = new Socket()) {
                 socket.setSoTimeout(1_000);
-                socket.connect(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), port), 1_000);
+                socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 1_000);
                 socket.getOutputStream().write("PING\r\n".getBytes(StandardCharsets.US_ASCII));
                 if (socket.getInputStream().read() == '+') {
                     return;
@@ -336,7 +337,7 @@ public final class Embedded implements AutoCloseable {
 
     // Processes, ports, folders
 
-    /** @return whether the process was ours (and is gone now) */
+    /** Stops the process if it is ours; false where there is none, or a stranger has that number now. */
     private static boolean stop(long pid, Predicate<ProcessHandle.Info> ours, String signal) throws IOException {
         @Nullable
         ProcessHandle process = pid <= 1
@@ -393,7 +394,7 @@ public final class Embedded implements AutoCloseable {
                 + "; stop it, or give this one a folder and a port of its own, or KEHU_PG_URI and KEHU_REDIS_URI");
     }
 
-    /** @throws StartFailure when the port cannot be listened on */
+    /** Fails the start when the port cannot be listened on. */
     static void requireFree(String setting, String host, int port) {
         try (ServerSocket socket = new ServerSocket()) {
             socket.setReuseAddress(true);
@@ -422,7 +423,7 @@ public final class Embedded implements AutoCloseable {
             return;
         }
         try (Stream<Path> all = Files.walk(folder)) {
-            for (Path path : all.sorted(java.util.Comparator.reverseOrder()).toList()) {
+            for (Path path : all.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(path);
             }
         }

@@ -224,13 +224,13 @@ public final class Kehu implements Runnable {
     /** A fault nobody foresaw still gets one line; its name helps to find it. */
     private static String inOneLine(Throwable failure) {
         if (failure instanceof StartFailure) {
-            return String.valueOf(failure.getMessage());
+            return StartFailure.oneLine(failure.getMessage());
         }
         Throwable root = failure;
         while (root.getCause() != null && root.getCause() != root) {
             root = root.getCause();
         }
-        return new StartFailure(root.getClass().getSimpleName() + ": " + root.getMessage()).getMessage();
+        return StartFailure.oneLine(root.getClass().getSimpleName() + ": " + root.getMessage());
     }
 
     static final class Version implements IVersionProvider {

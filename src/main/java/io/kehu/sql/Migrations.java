@@ -43,6 +43,8 @@ public final class Migrations {
     private Migrations() {}
 
     /**
+     * Prepares roles and extensions and applies what is missing.
+     *
      * @return how many migrations were applied; 0 when the database was up to date
      * @throws StartFailure when the database is away, older than 18, or an administrator must act first
      */
