@@ -54,7 +54,7 @@ public final class Embedded implements AutoCloseable {
             "shared_buffers", "512MB",
             "max_wal_size", "2GB",
             "checkpoint_timeout", "10min",
-            "wal_compression", "lz4");
+            "wal_compression", "on");
     /** For tests only: a lost test database is no loss. */
     private static final Map<String, String> FLEETING = Map.of(
             "fsync", "off",
