@@ -173,10 +173,12 @@ public final class Migrations {
                 member(sql, statements, absent, role, worker, superuser && worker.equals(owner));
             }
         }
+        // Asked one by one: a list of privileges would be answered by any of them.
         if (absent.contains("kehu_owner")
                 || number(
                                 sql,
-                                "SELECT has_database_privilege('kehu_owner', current_database(), 'CREATE,TEMPORARY')::int")
+                                "SELECT (has_database_privilege('kehu_owner', current_database(), 'CREATE')"
+                                        + " AND has_database_privilege('kehu_owner', current_database(), 'TEMPORARY'))::int")
                         == 0) {
             statements.add(text(
                     sql, "SELECT format('GRANT CREATE, TEMPORARY ON DATABASE %I TO kehu_owner;', current_database())"));
