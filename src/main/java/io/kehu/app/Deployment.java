@@ -2,6 +2,9 @@ package io.kehu.app;
 
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
+import io.kehu.blob.BlobStore;
+import io.kehu.blob.Blobs;
+import io.kehu.blob.S3Shelf;
 import io.kehu.bus.Call;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
@@ -17,10 +20,14 @@ import io.kehu.http.Connections;
 import io.kehu.http.Contract;
 import io.kehu.http.Gate;
 import io.kehu.http.Management;
+import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
+import io.kehu.http.Transfers;
 import io.kehu.iam.branch.BranchVerticle;
+import io.kehu.job.Jobs;
+import io.kehu.ops.work.WorkVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -37,8 +44,10 @@ import io.vertx.micrometer.MicrometerMetricsFactory;
 import io.vertx.micrometer.MicrometerMetricsOptions;
 import io.vertx.spi.cluster.hazelcast.ConfigUtil;
 import io.vertx.spi.cluster.hazelcast.HazelcastClusterManager;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -53,6 +62,16 @@ import org.jspecify.annotations.Nullable;
 public final class Deployment {
     private static final int LOOPS = 2 * Runtime.getRuntime().availableProcessors();
     private static final int VERIFIED_ADDRESSES = 100_000;
+    /** Threads that encrypt files: a core's worth and one to wait for the disk. */
+    private static final int BLOB_WORKERS = 2;
+    /** Each upload under way holds about 15 MB. */
+    private static final int MAX_APPENDS = 8;
+    /** A part of an upload is 5 MB; within these an S3 service in the same region has answered or is away. */
+    private static final long S3_CONNECT_MILLIS = 2_000;
+
+    private static final long S3_MILLIS = 30_000;
+    private static final int S3_CONNECTIONS = 16;
+    private static final int S3_ATTEMPTS = 4;
 
     private final Vertx vertx;
     private final Settings settings;
@@ -115,7 +134,19 @@ public final class Deployment {
         closers.add(database::close);
         Clock clock = new Clock();
         UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
-        return domains(database, mac)
+        Blobs blobs = new Blobs(
+                vertx,
+                database,
+                files(vertx, settings.blob()),
+                vault,
+                new Blobs.Options(
+                        settings.blob().unclaimedMinutes(), settings.jobs().leaseMillis()));
+        closers.add(blobs::close);
+        blobs.start();
+        Jobs jobs = new Jobs(vertx, database, blobs, jobs(settings));
+        closers.add(jobs::close);
+        return domains(database, blobs, jobs, mac)
+                .onSuccess(v -> jobs.start())
                 .compose(v -> Cache.open(vertx, cache(settings)))
                 .compose(cache -> {
                     closers.add(cache::close);
@@ -129,16 +160,17 @@ public final class Deployment {
                         return Future.succeededFuture();
                     });
                     return settings.node().http()
-                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache)
+                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache, blobs)
                             : manage(database, Map.of("redis", cache));
                 })
                 .onSuccess(v -> accepting = true);
     }
 
     /** Every domain of the house, by the name that settings and bus use. */
-    private Future<Void> domains(Database database, UnaryOperator<byte[]> mac) {
+    private Future<Void> domains(Database database, Blobs blobs, Jobs jobs, UnaryOperator<byte[]> mac) {
         Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
         domains.put("iam", () -> new BranchVerticle(database, mac));
+        domains.put("ops", () -> new WorkVerticle(database, blobs, jobs, purposes(settings.blob()), mac));
         Future<Void> deployed = Future.succeededFuture();
         for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
             if (settings.node().runs(domain.getKey())) {
@@ -151,7 +183,7 @@ public final class Deployment {
     }
 
     private Future<Void> http(
-            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache) {
+            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache, Blobs blobs) {
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
                 vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
@@ -174,6 +206,7 @@ public final class Deployment {
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
         Settings.Http http = settings.http();
+        Transfers transfers = new Transfers(vertx, blobs, http.minUploadBytesPerSecond());
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
@@ -186,10 +219,8 @@ public final class Deployment {
                         vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(),
-                (exchange, file) -> {
-                    throw new IllegalStateException("no files yet");
-                });
+                Map.of(Operation.Kind.UPLOAD, transfers),
+                transfers);
         ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
@@ -224,6 +255,42 @@ public final class Deployment {
                 shown);
         management = server;
         return vertx.deployVerticle(server).mapEmpty();
+    }
+
+    private static BlobStore files(Vertx vertx, Settings.Blob from) {
+        BlobStore.Options options = new BlobStore.Options(BLOB_WORKERS, MAX_APPENDS);
+        if (from.kind() == Settings.BlobKind.LOCAL) {
+            return BlobStore.inFolder(vertx, options, from.folder());
+        }
+        Settings.S3 s3 = from.s3();
+        S3Shelf.Options bucket = new S3Shelf.Options(
+                URI.create(s3.endpoint()),
+                s3.region(),
+                s3.bucket(),
+                s3.accessKey(),
+                s3.secretKey(),
+                S3_CONNECT_MILLIS,
+                S3_MILLIS,
+                S3_CONNECTIONS,
+                S3_ATTEMPTS);
+        return BlobStore.inS3(vertx, options, bucket, InstantSource.system());
+    }
+
+    /** What may be uploaded, under the contract's names. */
+    private static Map<String, Blobs.Purpose> purposes(Settings.Blob from) {
+        return Map.of("customer-import", new Blobs.Purpose("customer:import", from.maxUploadBytes()));
+    }
+
+    private static Jobs.Options jobs(Settings settings) {
+        Settings.Jobs from = settings.jobs();
+        return new Jobs.Options(
+                settings.node().name(),
+                from.workers(),
+                from.leaseMillis(),
+                from.heartbeatMillis(),
+                from.pollMillis(),
+                from.renderWorkers(),
+                from.renderQueue());
     }
 
     private static Database.Options database(Settings.Postgresql from) {

@@ -170,7 +170,7 @@ public final class Exchange {
         request.resume();
     }
 
-    private static boolean isAmong(String header, String etag) {
+    static boolean isAmong(String header, String etag) {
         for (String candidate : header.split(",")) {
             String trimmed = candidate.trim();
             if (trimmed.equals("*") || trimmed.equals(etag) || trimmed.equals("W/" + etag)) {
