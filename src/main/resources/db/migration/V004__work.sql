@@ -30,23 +30,23 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON kehu.blob TO kehu_app;
 
 -- A command takes over an upload for good, in its own transaction. Another person's upload, one of another purpose, one that
 -- is not whole and one that was claimed before all fail alike: nobody learns what others have uploaded.
-CREATE FUNCTION kehu.claim_blob(blob uuid, owner uuid, purpose text, OUT size bigint, OUT sha256 text, OUT content_type text)
+CREATE FUNCTION kehu.claim_blob(blob_id uuid, owner uuid, purpose text, OUT size bigint, OUT sha256 text, OUT content_type text)
     LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE kehu.blob b SET state = 'claimed', claimed_at = kehu.now(), expires_at = NULL
-    WHERE b.id = claim_blob.blob AND b.owner_id = claim_blob.owner AND b.purpose = claim_blob.purpose
+    WHERE b.id = claim_blob.blob_id AND b.owner_id = claim_blob.owner AND b.purpose = claim_blob.purpose
       AND b.state = 'staged' AND b.finished_at IS NOT NULL AND b.expires_at > kehu.now()
     RETURNING b.size, b.sha256, b.content_type INTO size, sha256, content_type;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'blob % cannot be claimed', blob USING ERRCODE = 'check_violation', CONSTRAINT = 'blob_claim_possible';
+        RAISE EXCEPTION 'blob % cannot be claimed', blob_id USING ERRCODE = 'check_violation', CONSTRAINT = 'blob_claim_possible';
     END IF;
 END $$;
 
 -- Gives a file up, in the transaction of the command that no longer needs it. It cannot be read from then on; its bytes
 -- follow.
-CREATE FUNCTION kehu.release_blob(blob uuid) RETURNS void LANGUAGE sql AS $$
-    DELETE FROM kehu.data_key WHERE subject_id = blob AND kind = 'blob';
-    UPDATE kehu.blob SET state = 'deleted', expires_at = NULL WHERE id = blob
+CREATE FUNCTION kehu.release_blob(blob_id uuid) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM kehu.data_key WHERE subject_id = blob_id AND kind = 'blob';
+    UPDATE kehu.blob SET state = 'deleted', expires_at = NULL WHERE id = blob_id
 $$;
 
 CREATE TABLE kehu.job (
