@@ -12,7 +12,6 @@ import io.kehu.sql.Database;
 import io.vertx.core.Handler;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.core.file.OpenOptions;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerRequest;
@@ -79,7 +78,8 @@ class TransfersTest {
     private static Handler<HttpServerRequest> answer(Transfers transfers) {
         return request -> transfers.send(
                 new Exchange(request, "test", (exchange, status, code, micros) -> {}),
-                new Reply.Download(UUID.fromString(request.path().substring(1)), "客户 \"A\".csv", "text/csv; charset=utf-8"));
+                new Reply.Download(
+                        UUID.fromString(request.path().substring(1)), "客户 \"A\".csv", "text/csv; charset=utf-8"));
     }
 
     private static UUID store() throws Exception {
@@ -157,7 +157,8 @@ class TransfersTest {
     void aKnownFileIsNotSentAgainAndARangeOfAnotherVersionIsTheWhole() throws Exception {
         String etag = header(get(file), "ETag");
         assertThat(get(file, "If-None-Match", etag).statusCode()).isEqualTo(304);
-        assertThat(get(file, "Range", "bytes=0-9", "If-Range", etag).statusCode()).isEqualTo(206);
+        assertThat(get(file, "Range", "bytes=0-9", "If-Range", etag).statusCode())
+                .isEqualTo(206);
         assertThat(get(file, "Range", "bytes=0-9", "If-Range", "\"other\"").statusCode())
                 .isEqualTo(200);
     }
