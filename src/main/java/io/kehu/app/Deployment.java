@@ -8,6 +8,7 @@ import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
+import io.kehu.event.EventLog;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
@@ -15,12 +16,15 @@ import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
 import io.kehu.http.Connections;
 import io.kehu.http.Contract;
+import io.kehu.http.EventStream;
 import io.kehu.http.Gate;
 import io.kehu.http.Management;
+import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
 import io.kehu.iam.branch.BranchVerticle;
+import io.kehu.ops.event.EventVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -139,6 +143,7 @@ public final class Deployment {
     private Future<Void> domains(Database database, UnaryOperator<byte[]> mac) {
         Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
         domains.put("iam", () -> new BranchVerticle(database, mac));
+        domains.put("ops", () -> new EventVerticle(database, new EventLog(database)));
         Future<Void> deployed = Future.succeededFuture();
         for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
             if (settings.node().runs(domain.getKey())) {
@@ -173,6 +178,17 @@ public final class Deployment {
                 settings.audit().accessLogFlushMillis(),
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
+        Settings.Events events = settings.events();
+        EventStream streams = new EventStream(
+                vertx,
+                new EventLog(database),
+                authenticator,
+                new EventStream.Options(
+                        events.pollMillis(),
+                        events.streamMaxPerNode(),
+                        events.streamMaxPerSubject(),
+                        events.streamQueue()));
+        closers.add(streams::close);
         Settings.Http http = settings.http();
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
@@ -186,11 +202,15 @@ public final class Deployment {
                         vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(),
+                Map.of(Operation.Kind.STREAM, streams),
                 (exchange, file) -> {
                     throw new IllegalStateException("no files yet");
                 });
-        ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
+        ApiVerticle.Options options = new ApiVerticle.Options(
+                api(http),
+                http.bodyTimeoutMillis(),
+                Duration.ofMinutes(auth.accessMinutes()).toMillis(),
+                http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(database, Map.of("redis", cache)))

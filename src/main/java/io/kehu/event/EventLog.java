@@ -51,10 +51,8 @@ public final class EventLog {
             if (!matcher.matches()) {
                 throw Problem.of("event.positionInvalid");
             }
-            return new Position(
-                    Integer.parseInt(matcher.group(1)),
-                    Long.parseLong(matcher.group(2)),
-                    (int) Math.min(Integer.MAX_VALUE, Long.parseLong(matcher.group(3))));
+            return new Position(Integer.parseInt(matcher.group(1)), Long.parseLong(matcher.group(2)), (int)
+                    Math.min(Integer.MAX_VALUE, Long.parseLong(matcher.group(3))));
         }
 
         @Override
@@ -87,9 +85,7 @@ public final class EventLog {
         static Entry from(Row row) {
             return new Entry(
                     new Position(
-                            row.getInteger("incarnation"),
-                            Long.parseLong(row.getString("xid")),
-                            row.getInteger("ord")),
+                            row.getInteger("incarnation"), Long.parseLong(row.getString("xid")), row.getInteger("ord")),
                     row.getOffsetDateTime("at"),
                     row.getString("type"),
                     row.getString("aggregate"),
@@ -110,7 +106,8 @@ public final class EventLog {
             boolean everybodys = branchId == null && ownerId == null;
             return switch (principal.scope()) {
                 case ALL -> true;
-                case BRANCH -> everybodys || (branchId != null && principal.branchIds().contains(branchId));
+                case BRANCH ->
+                    everybodys || (branchId != null && principal.branchIds().contains(branchId));
                 case OWN -> everybodys || principal.subject().equals(ownerId);
                 case NONE -> everybodys;
             };
@@ -170,10 +167,7 @@ public final class EventLog {
                             List<Entry> entries = new ArrayList<>(rows.size());
                             rows.forEach(row -> entries.add(Entry.from(row)));
                             boolean atEnd = entries.size() < limit;
-                            return new Stretch(
-                                    entries,
-                                    atEnd ? end : entries.get(entries.size() - 1).position,
-                                    atEnd);
+                            return new Stretch(entries, atEnd ? end : entries.get(entries.size() - 1).position, atEnd);
                         }));
     }
 }

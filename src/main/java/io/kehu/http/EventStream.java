@@ -16,6 +16,7 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerResponse;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -77,11 +78,13 @@ public final class EventStream implements ApiVerticle.SideDoor {
         }
         reading = true;
         Position from = tail;
-        (from == null ? log.end().map(end -> new Stretch(java.util.List.of(), end, true)) : log.read(from, STRETCH))
+        (from == null ? log.end().map(end -> new Stretch(List.of(), end, true)) : log.read(from, STRETCH))
                 .onComplete(read -> {
                     reading = false;
                     if (read.failed()) {
-                        LOG.warn("the event log could not be read: {}", read.cause().getMessage());
+                        LOG.warn(
+                                "the event log could not be read: {}",
+                                read.cause().getMessage());
                         return;
                     }
                     Stretch stretch = read.result();

@@ -87,16 +87,18 @@ final class EventService {
         byte[] random = new byte[TICKET_BYTES];
         RANDOM.nextBytes(random);
         String ticket = Base64.getUrlEncoder().withoutPadding().encodeToString(random);
-        return database.write(call, tx -> store.insertTicket(tx, sha256(ticket), session, TICKET_SECONDS)
-                .map(v -> {
-                    tx.object("session", session, 1);
-                    return Reply.created("/v1/events/stream", json -> {
-                        json.writeStartObject();
-                        json.writeStringField("ticket", ticket);
-                        json.writeNumberField("goodForSeconds", TICKET_SECONDS);
-                        json.writeEndObject();
-                    });
-                }));
+        return database.write(
+                call,
+                tx -> store.insertTicket(tx, sha256(ticket), session, TICKET_SECONDS)
+                        .map(v -> {
+                            tx.object("session", session, 1);
+                            return Reply.created("/v1/events/stream", json -> {
+                                json.writeStartObject();
+                                json.writeStringField("ticket", ticket);
+                                json.writeNumberField("goodForSeconds", TICKET_SECONDS);
+                                json.writeEndObject();
+                            });
+                        }));
     }
 
     private static byte[] sha256(String text) {

@@ -15,8 +15,7 @@ final class EventStore {
 
     Future<Void> insertTicket(Tx tx, byte[] hash, UUID session, int goodSeconds) {
         return tx.query(FORGET_OLD, Tuple.tuple())
-                .compose(v -> tx.query(
-                        INSERT_TICKET, Tuple.of(Buffer.buffer(hash), session, (double) goodSeconds)))
+                .compose(v -> tx.query(INSERT_TICKET, Tuple.of(Buffer.buffer(hash), session, (double) goodSeconds)))
                 .mapEmpty();
     }
 }
