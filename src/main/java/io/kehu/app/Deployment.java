@@ -6,11 +6,15 @@ import io.kehu.blob.BlobStore;
 import io.kehu.blob.Blobs;
 import io.kehu.blob.S3Shelf;
 import io.kehu.bus.Call;
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
+import io.kehu.event.EventLog;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
@@ -18,6 +22,7 @@ import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
 import io.kehu.http.Connections;
 import io.kehu.http.Contract;
+import io.kehu.http.EventStream;
 import io.kehu.http.Gate;
 import io.kehu.http.Management;
 import io.kehu.http.Operation;
@@ -25,15 +30,12 @@ import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
 import io.kehu.http.Transfers;
-import io.kehu.iam.branch.BranchVerticle;
 import io.kehu.job.Jobs;
-import io.kehu.ops.work.WorkVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
-import io.vertx.core.Deployable;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -52,10 +54,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** One running node: which parts it is made of, and the order in which they start and stop. */
@@ -133,7 +135,7 @@ public final class Deployment {
                 new Database.Answers(b -> vault.sealSystem("answer", b), b -> vault.openSystem("answer", b)));
         closers.add(database::close);
         Clock clock = new Clock();
-        UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
+        EventLog events = new EventLog(database);
         Blobs blobs = new Blobs(
                 vertx,
                 database,
@@ -145,45 +147,51 @@ public final class Deployment {
         blobs.start();
         Jobs jobs = new Jobs(vertx, database, blobs, jobs(settings));
         closers.add(jobs::close);
-        return domains(database, blobs, jobs, mac)
-                .onSuccess(v -> jobs.start())
-                .compose(v -> Cache.open(vertx, cache(settings)))
+        return Cache.open(vertx, cache(settings))
                 .compose(cache -> {
                     closers.add(cache::close);
-                    Ticker ticker = new Ticker(
-                            vertx,
-                            database,
-                            settings.events().tickMillis(),
-                            settings.calls().idempotencyHours());
-                    closers.add(() -> {
-                        ticker.stop();
-                        return Future.succeededFuture();
+                    RateLimit rates = rates(settings.rate(), cache, vault);
+                    Kernel kernel =
+                            new Kernel(vertx, database, clock, keys, vault, rates, events, blobs, jobs, settings::at);
+                    return domains(kernel).compose(v -> {
+                        startTicker(database);
+                        jobs.start(settings.node()::runs);
+                        return settings.node().http()
+                                ? http(contract, kernel, cache)
+                                : manage(database, Map.of("redis", cache));
                     });
-                    return settings.node().http()
-                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache, blobs)
-                            : manage(database, Map.of("redis", cache));
                 })
                 .onSuccess(v -> accepting = true);
     }
 
-    /** Every domain of the house, by the name that settings and bus use. */
-    private Future<Void> domains(Database database, Blobs blobs, Jobs jobs, UnaryOperator<byte[]> mac) {
-        Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
-        domains.put("iam", () -> new BranchVerticle(database, mac));
-        domains.put("ops", () -> new WorkVerticle(database, blobs, jobs, purposes(settings.blob()), mac));
-        Future<Void> deployed = Future.succeededFuture();
-        for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
-            if (settings.node().runs(domain.getKey())) {
-                deployed = deployed.compose(
-                                v -> vertx.deployVerticle(domain.getValue().get()))
+    private void startTicker(Database database) {
+        Ticker ticker = new Ticker(
+                vertx,
+                database,
+                settings.events().tickMillis(),
+                settings.calls().idempotencyHours());
+        closers.add(() -> {
+            ticker.stop();
+            return Future.succeededFuture();
+        });
+    }
+
+    /** Serves the domains that this node is to run. */
+    private Future<Void> domains(Kernel kernel) {
+        Future<Void> served = Future.succeededFuture();
+        for (Domain domain : ServiceLoader.load(Domain.class)) {
+            Operations operations = domain.operations(kernel);
+            if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
+                served = served.compose(v -> vertx.deployVerticle(context -> operations.serve(vertx)))
                         .mapEmpty();
             }
         }
-        return deployed;
+        return served;
     }
 
-    private Future<Void> http(
-            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache, Blobs blobs) {
+    private Future<Void> http(Contract contract, Kernel kernel, Cache cache) {
+        Database database = kernel.database();
+        Clock clock = kernel.clock();
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
                 vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
@@ -195,7 +203,7 @@ public final class Deployment {
                 vertx,
                 database,
                 clock,
-                signer,
+                new Signer(kernel.keys(), "kehu"),
                 revocations,
                 new Authenticator.Options(auth.verifiedTokens(), auth.signatureWorkers(), auth.signatureQueue()));
         closers.add(authenticator::close);
@@ -205,23 +213,38 @@ public final class Deployment {
                 settings.audit().accessLogFlushMillis(),
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
+        Settings.Events events = settings.events();
+        EventStream streams = new EventStream(
+                vertx,
+                kernel.events(),
+                authenticator,
+                new EventStream.Options(
+                        events.pollMillis(),
+                        events.streamMaxPerNode(),
+                        events.streamMaxPerSubject(),
+                        events.streamQueue()));
+        closers.add(streams::close);
         Settings.Http http = settings.http();
-        Transfers transfers = new Transfers(vertx, blobs, http.minUploadBytesPerSecond());
+        Transfers transfers = new Transfers(vertx, kernel.blobs(), http.minUploadBytesPerSecond());
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
                 new BusBridge(vertx, settings.calls().maxInFlight()),
                 authenticator,
-                new Gate(http.trustedProxies(), rates(settings.rate(), cache, vault)),
+                new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),
                 accessLog,
                 new Connections(
                         vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(Operation.Kind.UPLOAD, transfers),
+                Map.of(Operation.Kind.STREAM, streams, Operation.Kind.UPLOAD, transfers),
                 transfers);
-        ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
+        ApiVerticle.Options options = new ApiVerticle.Options(
+                api(http),
+                http.bodyTimeoutMillis(),
+                Duration.ofMinutes(auth.accessMinutes()).toMillis(),
+                http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(database, Map.of("redis", cache)))
@@ -274,11 +297,6 @@ public final class Deployment {
                 S3_CONNECTIONS,
                 S3_ATTEMPTS);
         return BlobStore.inS3(vertx, options, bucket, InstantSource.system());
-    }
-
-    /** What may be uploaded, under the contract's names. */
-    private static Map<String, Blobs.Purpose> purposes(Settings.Blob from) {
-        return Map.of("customer-import", new Blobs.Purpose("customer:import", from.maxUploadBytes()));
     }
 
     private static Jobs.Options jobs(Settings settings) {

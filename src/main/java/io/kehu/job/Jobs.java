@@ -24,6 +24,7 @@ import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -126,15 +127,24 @@ public final class Jobs {
         this.workers = vertx.createSharedWorkerExecutor("kehu-compute", options.computeWorkers);
     }
 
-    /** Says who does jobs of a kind on this node; kinds without anybody here are left to other nodes. */
+    /**
+     * Says who does jobs of a kind on this node.
+     *
+     * @param kind domain and noun, e.g. {@code customer.import}
+     */
     public void register(String kind, JobKind how) {
         if (kinds.put(kind, how) != null) {
             throw new IllegalStateException("jobs of kind " + kind + " are registered twice");
         }
     }
 
-    /** Begins to take jobs, every domain having registered its kinds. */
-    public void start() {
+    /**
+     * Begins to take jobs, every domain having registered its kinds.
+     *
+     * @param domains which this node runs; jobs of others are left to other nodes
+     */
+    public void start(Predicate<String> domains) {
+        kinds.keySet().removeIf(kind -> !domains.test(kind.substring(0, kind.indexOf('.'))));
         timer = vertx.setPeriodic(options.pollMillis, t -> look());
         vertx.eventBus().consumer(HINT, message -> look());
     }

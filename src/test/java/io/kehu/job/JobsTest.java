@@ -38,7 +38,7 @@ class JobsTest {
     private static TestKehu kehu;
 
     private final List<Node> nodes = new ArrayList<>();
-    private final String kind = "count-" + Ids.next();
+    private final String kind = "test." + Ids.next();
 
     /** One node's worth of jobs on the shared database, which can die without saying goodbye. */
     private final class Node {
@@ -81,7 +81,7 @@ class JobsTest {
         }
 
         Node start() {
-            jobs.start();
+            jobs.start(domain -> true);
             return this;
         }
 

@@ -1,37 +1,30 @@
 package io.kehu.ops.work;
 
 import io.kehu.blob.Blobs;
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
-import io.kehu.job.Jobs;
-import io.kehu.sql.Database;
-import io.vertx.core.Future;
-import io.vertx.core.VerticleBase;
 import java.util.Map;
-import java.util.function.UnaryOperator;
 
-/** The operations of the tag ops.work. */
-public final class WorkVerticle extends VerticleBase {
-    private final WorkService service;
-
-    /**
-     * Serves uploads and jobs.
-     *
-     * @param purposes what may be uploaded, under the names that the contract lists
-     * @param mac keyed hash for cursors
-     */
-    public WorkVerticle(
-            Database database, Blobs blobs, Jobs jobs, Map<String, Blobs.Purpose> purposes, UnaryOperator<byte[]> mac) {
-        this.service = new WorkService(database, blobs, jobs, new WorkStore(database), purposes, mac);
-    }
-
+/** The operations of the tag ops.work; sendUpload among them goes beside the bus. */
+public final class WorkVerticle implements Domain {
     @Override
-    public Future<?> start() {
+    public Operations operations(Kernel kernel) {
+        // What may be uploaded, under the names that the contract lists.
+        Map<String, Blobs.Purpose> purposes =
+                Map.of("customer-import", new Blobs.Purpose("customer:import", kernel.number("blob.maxUploadBytes")));
+        WorkService service = new WorkService(
+                kernel.database(),
+                kernel.blobs(),
+                kernel.jobs(),
+                new WorkStore(kernel.database()),
+                purposes,
+                kernel::cursorMac);
         return Operations.at("ops.work")
                 .on("createUpload", service::createUpload)
                 .on("getUpload", service::getUpload)
                 .on("listJobs", service::listJobs)
                 .on("getJob", service::getJob)
-                .on("cancelJob", service::cancelJob)
-                .serve(vertx);
+                .on("cancelJob", service::cancelJob);
     }
 }
