@@ -8,6 +8,8 @@ import io.kehu.bus.Problem;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -158,7 +160,7 @@ public final class JobRun {
                         tx -> work.apply(tx).compose(step -> {
                             done[0] = step;
                             return tx.query(MOVE, moved(step.position, step.progress))
-                                    .compose(rows -> held(rows.size()))
+                                    .compose(rows -> held(rows))
                                     .map(step.rows);
                         }))
                 .onSuccess(v -> arrived(done[0].position))
@@ -172,7 +174,7 @@ public final class JobRun {
         }
         return jobs.database
                 .query(Call.Lane.JOB, MOVE, moved(to, progress))
-                .compose(rows -> held(rows.size()))
+                .compose(rows -> held(rows))
                 .onSuccess(v -> arrived(to));
     }
 
@@ -197,15 +199,19 @@ public final class JobRun {
     public Future<Void> total(long units) {
         return jobs.database
                 .query(Call.Lane.JOB, TOTAL, Tuple.of(id, fence, units))
-                .compose(rows -> held(rows.size()));
+                .compose(rows -> held(rows));
     }
 
-    private Future<Void> held(int rows) {
-        if (rows == 1) {
-            return Future.succeededFuture();
+    /** The row tells whether we still hold the job, and whether this was to be its last chunk. */
+    private Future<Void> held(RowSet<Row> rows) {
+        if (rows.size() == 0) {
+            stop(Why.FENCED);
+            return Future.failedFuture(new Stop(Why.FENCED));
         }
-        stop(Why.FENCED);
-        return Future.failedFuture(new Stop(Why.FENCED));
+        if (rows.iterator().next().getBoolean("cancel_asked")) {
+            stop(Why.CANCELLED);
+        }
+        return Future.succeededFuture();
     }
 
     /** A stored file. Fails as {@link Blobs#open}. */
