@@ -6,6 +6,7 @@ import io.kehu.bus.Call;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
 import io.kehu.event.Ticker;
@@ -21,6 +22,10 @@ import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
 import io.kehu.iam.branch.BranchVerticle;
+import io.kehu.iam.session.SessionVerticle;
+import io.kehu.iam.staff.DemoStaff;
+import io.kehu.iam.staff.StaffVerticle;
+import io.kehu.ops.clock.ClockVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -90,7 +95,7 @@ public final class Deployment {
 
     /** Lines for the console that only demo mode has. */
     public List<String> greeting() {
-        return List.of();
+        return settings.mode() == Settings.Mode.DEMO ? DemoStaff.greeting() : List.of();
     }
 
     /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
@@ -115,43 +120,82 @@ public final class Deployment {
         closers.add(database::close);
         Clock clock = new Clock();
         UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
-        return domains(database, mac)
-                .compose(v -> Cache.open(vertx, cache(settings)))
-                .compose(cache -> {
-                    closers.add(cache::close);
-                    Ticker ticker = new Ticker(
-                            vertx,
-                            database,
-                            settings.events().tickMillis(),
-                            settings.calls().idempotencyHours());
-                    closers.add(() -> {
-                        ticker.stop();
-                        return Future.succeededFuture();
-                    });
-                    return settings.node().http()
-                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache)
-                            : manage(database, Map.of("redis", cache));
-                })
-                .onSuccess(v -> accepting = true);
+        Signer signer = new Signer(keys, "kehu");
+        Settings.Auth auth = settings.auth();
+        Passwords passwords = new Passwords(vertx, auth.argon2MemoryKib(), auth.hashWorkers(), auth.hashQueue());
+        return Cache.open(vertx, cache(settings)).compose(cache -> {
+            closers.add(cache::close);
+            RateLimit rates = rates(settings.rate(), cache, vault);
+            return demo(database, vault, passwords)
+                    .compose(v -> domains(database, clock, vault, signer, passwords, rates, mac))
+                    .compose(v -> {
+                        Ticker ticker = new Ticker(
+                                vertx,
+                                database,
+                                settings.events().tickMillis(),
+                                settings.calls().idempotencyHours());
+                        closers.add(() -> {
+                            ticker.stop();
+                            return Future.succeededFuture();
+                        });
+                        return settings.node().http()
+                                ? http(contract, database, clock, rates, signer, cache)
+                                : manage(database, Map.of("redis", cache));
+                    })
+                    .onSuccess(v -> accepting = true);
+        });
     }
 
-    /** Every domain of the house, by the name that settings and bus use. */
-    private Future<Void> domains(Database database, UnaryOperator<byte[]> mac) {
-        Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
-        domains.put("iam", () -> new BranchVerticle(database, mac));
+    /** Demo users have a public password: made where they belong, and never served elsewhere. */
+    private Future<Void> demo(Database database, Vault vault, Passwords passwords) {
+        if (!settings.production()) {
+            return DemoStaff.seed(database, vault, passwords).mapEmpty();
+        }
+        return DemoStaff.exist(database)
+                .compose(there -> there
+                        ? Future.failedFuture(new StartFailure("mode: this database holds demo users, whose password"
+                                + " everybody knows; production needs a database of its own"))
+                        : Future.succeededFuture());
+    }
+
+    /** Every domain of the house, by the name that settings and bus use, with its sub-domains. */
+    private Future<Void> domains(
+            Database database,
+            Clock clock,
+            Vault vault,
+            Signer signer,
+            Passwords passwords,
+            RateLimit rates,
+            UnaryOperator<byte[]> mac) {
+        Settings.Auth auth = settings.auth();
+        Passwords.Profile profile =
+                Passwords.Profile.valueOf(auth.passwordProfile().name());
+        SessionVerticle.Lives lives = new SessionVerticle.Lives(
+                Duration.ofMinutes(auth.accessMinutes()),
+                Duration.ofMinutes(Math.min(auth.idleMinutes(), 60 * auth.refreshHours())),
+                Duration.ofHours(auth.absoluteHours()));
+        Map<String, List<Supplier<Deployable>>> domains = new LinkedHashMap<>();
+        domains.put(
+                "iam",
+                List.of(
+                        () -> new BranchVerticle(database, mac),
+                        () -> new StaffVerticle(database, vault, passwords, profile, mac),
+                        () -> new SessionVerticle(database, vault, signer, passwords, profile, rates, lives)));
+        domains.put("ops", List.of(() -> new ClockVerticle(database, clock, !settings.production())));
         Future<Void> deployed = Future.succeededFuture();
-        for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
-            if (settings.node().runs(domain.getKey())) {
-                deployed = deployed.compose(
-                                v -> vertx.deployVerticle(domain.getValue().get()))
-                        .mapEmpty();
+        for (Map.Entry<String, List<Supplier<Deployable>>> domain : domains.entrySet()) {
+            for (Supplier<Deployable> verticle : domain.getValue()) {
+                if (settings.node().runs(domain.getKey())) {
+                    deployed = deployed.compose(v -> vertx.deployVerticle(verticle.get()))
+                            .mapEmpty();
+                }
             }
         }
         return deployed;
     }
 
     private Future<Void> http(
-            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache) {
+            Contract contract, Database database, Clock clock, RateLimit rates, Signer signer, Cache cache) {
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
                 vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
@@ -179,7 +223,7 @@ public final class Deployment {
                 new Routes(contract.operations()),
                 new BusBridge(vertx, settings.calls().maxInFlight()),
                 authenticator,
-                new Gate(http.trustedProxies(), rates(settings.rate(), cache, vault)),
+                new Gate(http.trustedProxies(), rates),
                 new Pages(contract),
                 accessLog,
                 new Connections(
@@ -257,13 +301,12 @@ public final class Deployment {
     }
 
     private static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
+        Map<String, RateLimit.Limit> limits =
+                new LinkedHashMap<>(SessionVerticle.limits(rate.loginPerAddressPerMinute(), rate.loginPerMinute()));
+        limits.put(Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()));
+        limits.put(Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds()));
         return new RateLimit(
-                cache,
-                Map.of(
-                        Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()),
-                        Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds())),
-                vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)),
-                VERIFIED_ADDRESSES);
+                cache, limits, vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)), VERIFIED_ADDRESSES);
     }
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {
