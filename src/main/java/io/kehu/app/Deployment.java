@@ -3,12 +3,15 @@ package io.kehu.app;
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
 import io.kehu.bus.Call;
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
-import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
+import io.kehu.event.EventLog;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
@@ -16,22 +19,18 @@ import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
 import io.kehu.http.Connections;
 import io.kehu.http.Contract;
+import io.kehu.http.EventStream;
 import io.kehu.http.Gate;
 import io.kehu.http.Management;
+import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
-import io.kehu.iam.branch.BranchVerticle;
-import io.kehu.iam.session.SessionVerticle;
-import io.kehu.iam.staff.DemoStaff;
-import io.kehu.iam.staff.StaffVerticle;
-import io.kehu.ops.clock.ClockVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
-import io.vertx.core.Deployable;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -48,10 +47,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** One running node: which parts it is made of, and the order in which they start and stop. */
@@ -63,6 +62,7 @@ public final class Deployment {
     private final Settings settings;
     private final PrometheusMeterRegistry metrics;
     private final List<Supplier<Future<?>>> closers = new ArrayList<>();
+    private final List<String> greeting = new CopyOnWriteArrayList<>();
     private volatile boolean accepting;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
@@ -95,7 +95,7 @@ public final class Deployment {
 
     /** Lines for the console that only demo mode has. */
     public List<String> greeting() {
-        return settings.mode() == Settings.Mode.DEMO ? DemoStaff.greeting() : List.of();
+        return List.copyOf(greeting);
     }
 
     /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
@@ -119,83 +119,60 @@ public final class Deployment {
                 new Database.Answers(b -> vault.sealSystem("answer", b), b -> vault.openSystem("answer", b)));
         closers.add(database::close);
         Clock clock = new Clock();
-        UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
-        Signer signer = new Signer(keys, "kehu");
-        Settings.Auth auth = settings.auth();
-        Passwords passwords = new Passwords(vertx, auth.argon2MemoryKib(), auth.hashWorkers(), auth.hashQueue());
-        return Cache.open(vertx, cache(settings)).compose(cache -> {
-            closers.add(cache::close);
-            RateLimit rates = rates(settings.rate(), cache, vault);
-            return demo(database, vault, passwords)
-                    .compose(v -> domains(database, clock, vault, signer, passwords, rates, mac))
-                    .compose(v -> {
-                        Ticker ticker = new Ticker(
-                                vertx,
-                                database,
-                                settings.events().tickMillis(),
-                                settings.calls().idempotencyHours());
-                        closers.add(() -> {
-                            ticker.stop();
-                            return Future.succeededFuture();
-                        });
+        EventLog events = new EventLog(database);
+        return Cache.open(vertx, cache(settings))
+                .compose(cache -> {
+                    closers.add(cache::close);
+                    RateLimit rates = rates(settings.rate(), cache, vault);
+                    Kernel kernel = new Kernel(vertx, database, clock, keys, vault, rates, events, settings::at);
+                    return domains(kernel).compose(v -> {
+                        startTicker(database);
                         return settings.node().http()
-                                ? http(contract, database, clock, rates, signer, cache)
+                                ? http(contract, kernel, cache)
                                 : manage(database, Map.of("redis", cache));
-                    })
-                    .onSuccess(v -> accepting = true);
+                    });
+                })
+                .onSuccess(v -> accepting = true);
+    }
+
+    private void startTicker(Database database) {
+        Ticker ticker = new Ticker(
+                vertx,
+                database,
+                settings.events().tickMillis(),
+                settings.calls().idempotencyHours());
+        closers.add(() -> {
+            ticker.stop();
+            return Future.succeededFuture();
         });
     }
 
-    /** Demo users have a public password: made where they belong, and never served elsewhere. */
-    private Future<Void> demo(Database database, Vault vault, Passwords passwords) {
-        if (!settings.production()) {
-            return DemoStaff.seed(database, vault, passwords).mapEmpty();
-        }
-        return DemoStaff.exist(database)
-                .compose(there -> there
-                        ? Future.failedFuture(new StartFailure("mode: this database holds demo users, whose password"
-                                + " everybody knows; production needs a database of its own"))
-                        : Future.succeededFuture());
-    }
-
-    /** Every domain of the house, by the name that settings and bus use, with its sub-domains. */
-    private Future<Void> domains(
-            Database database,
-            Clock clock,
-            Vault vault,
-            Signer signer,
-            Passwords passwords,
-            RateLimit rates,
-            UnaryOperator<byte[]> mac) {
-        Settings.Auth auth = settings.auth();
-        Passwords.Profile profile =
-                Passwords.Profile.valueOf(auth.passwordProfile().name());
-        SessionVerticle.Lives lives = new SessionVerticle.Lives(
-                Duration.ofMinutes(auth.accessMinutes()),
-                Duration.ofMinutes(Math.min(auth.idleMinutes(), 60 * auth.refreshHours())),
-                Duration.ofHours(auth.absoluteHours()));
-        Map<String, List<Supplier<Deployable>>> domains = new LinkedHashMap<>();
-        domains.put(
-                "iam",
-                List.of(
-                        () -> new BranchVerticle(database, mac),
-                        () -> new StaffVerticle(database, vault, passwords, profile, mac),
-                        () -> new SessionVerticle(database, vault, signer, passwords, profile, rates, lives)));
-        domains.put("ops", List.of(() -> new ClockVerticle(database, clock, !settings.production())));
-        Future<Void> deployed = Future.succeededFuture();
-        for (Map.Entry<String, List<Supplier<Deployable>>> domain : domains.entrySet()) {
-            for (Supplier<Deployable> verticle : domain.getValue()) {
-                if (settings.node().runs(domain.getKey())) {
-                    deployed = deployed.compose(v -> vertx.deployVerticle(verticle.get()))
-                            .mapEmpty();
-                }
+    /** Serves the domains that this node is to run. */
+    private Future<Void> domains(Kernel kernel) {
+        Future<Void> served = Future.succeededFuture();
+        for (Domain domain : ServiceLoader.load(Domain.class)) {
+            Operations operations = domain.operations(kernel);
+            if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
+                served = served.compose(v -> domain.prepare(kernel))
+                        .recover(Deployment::inOneLine)
+                        .compose(lines -> {
+                            greeting.addAll(lines);
+                            return vertx.deployVerticle(context -> operations.serve(vertx));
+                        })
+                        .mapEmpty();
             }
         }
-        return deployed;
+        return served;
     }
 
-    private Future<Void> http(
-            Contract contract, Database database, Clock clock, RateLimit rates, Signer signer, Cache cache) {
+    private static Future<List<String>> inOneLine(Throwable failure) {
+        return Future.failedFuture(
+                failure instanceof Domain.Unfit ? new StartFailure(String.valueOf(failure.getMessage())) : failure);
+    }
+
+    private Future<Void> http(Contract contract, Kernel kernel, Cache cache) {
+        Database database = kernel.database();
+        Clock clock = kernel.clock();
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
                 vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
@@ -207,7 +184,7 @@ public final class Deployment {
                 vertx,
                 database,
                 clock,
-                signer,
+                new Signer(kernel.keys(), "kehu"),
                 revocations,
                 new Authenticator.Options(auth.verifiedTokens(), auth.signatureWorkers(), auth.signatureQueue()));
         closers.add(authenticator::close);
@@ -217,24 +194,39 @@ public final class Deployment {
                 settings.audit().accessLogFlushMillis(),
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
+        Settings.Events events = settings.events();
+        EventStream streams = new EventStream(
+                vertx,
+                kernel.events(),
+                authenticator,
+                new EventStream.Options(
+                        events.pollMillis(),
+                        events.streamMaxPerNode(),
+                        events.streamMaxPerSubject(),
+                        events.streamQueue()));
+        closers.add(streams::close);
         Settings.Http http = settings.http();
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
                 new BusBridge(vertx, settings.calls().maxInFlight()),
                 authenticator,
-                new Gate(http.trustedProxies(), rates),
+                new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),
                 accessLog,
                 new Connections(
                         vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(),
+                Map.of(Operation.Kind.STREAM, streams),
                 (exchange, file) -> {
                     throw new IllegalStateException("no files yet");
                 });
-        ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
+        ApiVerticle.Options options = new ApiVerticle.Options(
+                api(http),
+                http.bodyTimeoutMillis(),
+                Duration.ofMinutes(auth.accessMinutes()).toMillis(),
+                http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(database, Map.of("redis", cache)))
@@ -301,12 +293,17 @@ public final class Deployment {
     }
 
     private static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
-        Map<String, RateLimit.Limit> limits =
-                new LinkedHashMap<>(SessionVerticle.limits(rate.loginPerAddressPerMinute(), rate.loginPerMinute()));
+        Map<String, RateLimit.Limit> limits = new LinkedHashMap<>();
+        limits.put(RateLimit.LOGIN_PER_ADDRESS, perMinute(rate.loginPerAddressPerMinute()));
+        limits.put(RateLimit.LOGIN, perMinute(rate.loginPerMinute()));
         limits.put(Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()));
         limits.put(Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds()));
         return new RateLimit(
                 cache, limits, vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)), VERIFIED_ADDRESSES);
+    }
+
+    private static RateLimit.Limit perMinute(int permits) {
+        return new RateLimit.Limit(permits, permits, Duration.ofMinutes(1));
     }
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {

@@ -29,10 +29,6 @@ import java.util.UUID;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
-    /** Buckets of the rate limit: sign-ins of one source and of all. */
-    static final String PER_ADDRESS = "login.address";
-
-    static final String ALL = "login";
     /** What a transaction that stays answers where the caller is refused all the same. */
     private static final Reply REFUSED = Reply.empty();
 
@@ -71,8 +67,8 @@ final class SessionService {
         String password = body.get("password").textValue();
         Guess guess = Guess.of(vault, username, call.meta().address());
         return mustBeReal(call)
-                .compose(v -> limit(PER_ADDRESS, guess.source()))
-                .compose(v -> limit(ALL, ""))
+                .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
+                .compose(v -> limit(RateLimit.LOGIN, ""))
                 .compose(v -> look(guess, store.account(call, username), password))
                 .compose(seen -> seen.right ? enter(call, guess, seen.account()) : refuse(call, guess, seen));
     }

@@ -23,14 +23,23 @@ final class Tokens {
     private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Signer signer;
-    private final SessionVerticle.Lives lives;
+    private final Lives lives;
 
-    Tokens(Signer signer, SessionVerticle.Lives lives) {
+    /**
+     * How long things live.
+     *
+     * @param access an access token
+     * @param idle a session without a refresh
+     * @param absolute a session in any case
+     */
+    record Lives(Duration access, Duration idle, Duration absolute) {}
+
+    Tokens(Signer signer, Lives lives) {
         this.signer = signer;
         this.lives = lives;
     }
 
-    SessionVerticle.Lives lives() {
+    Lives lives() {
         return lives;
     }
 

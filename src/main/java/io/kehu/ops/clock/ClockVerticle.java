@@ -1,29 +1,15 @@
 package io.kehu.ops.clock;
 
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
-import io.kehu.sql.Clock;
-import io.kehu.sql.Database;
-import io.vertx.core.Future;
-import io.vertx.core.VerticleBase;
 
 /** The operations of the tag ops.clock. */
-public final class ClockVerticle extends VerticleBase {
-    private final ClockService service;
-
-    /**
-     * Serves the clock.
-     *
-     * @param movable whether it may be moved: in demo and test mode only
-     */
-    public ClockVerticle(Database database, Clock clock, boolean movable) {
-        this.service = new ClockService(database, clock, movable);
-    }
-
+public final class ClockVerticle implements Domain {
     @Override
-    public Future<?> start() {
-        return Operations.at("ops.clock")
-                .on("getClock", service::get)
-                .on("moveClock", service::move)
-                .serve(vertx);
+    public Operations operations(Kernel kernel) {
+        boolean movable = !kernel.text("mode").equalsIgnoreCase("production");
+        ClockService service = new ClockService(kernel.database(), kernel.clock(), movable);
+        return Operations.at("ops.clock").on("getClock", service::get).on("moveClock", service::move);
     }
 }
