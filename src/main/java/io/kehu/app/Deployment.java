@@ -79,6 +79,7 @@ public final class Deployment {
     private final Settings settings;
     private final PrometheusMeterRegistry metrics;
     private final List<Supplier<Future<?>>> closers = new ArrayList<>();
+    private final List<String> greeting = new CopyOnWriteArrayList<>();
     private volatile boolean accepting;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
@@ -111,7 +112,7 @@ public final class Deployment {
 
     /** Lines for the console that only demo mode has. */
     public List<String> greeting() {
-        return List.of();
+        return List.copyOf(greeting);
     }
 
     /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
@@ -182,11 +183,21 @@ public final class Deployment {
         for (Domain domain : ServiceLoader.load(Domain.class)) {
             Operations operations = domain.operations(kernel);
             if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
-                served = served.compose(v -> vertx.deployVerticle(context -> operations.serve(vertx)))
+                served = served.compose(v -> domain.prepare(kernel))
+                        .recover(Deployment::inOneLine)
+                        .compose(lines -> {
+                            greeting.addAll(lines);
+                            return vertx.deployVerticle(context -> operations.serve(vertx));
+                        })
                         .mapEmpty();
             }
         }
         return served;
+    }
+
+    private static Future<List<String>> inOneLine(Throwable failure) {
+        return Future.failedFuture(
+                failure instanceof Domain.Unfit ? new StartFailure(String.valueOf(failure.getMessage())) : failure);
     }
 
     private Future<Void> http(Contract contract, Kernel kernel, Cache cache) {
@@ -342,13 +353,17 @@ public final class Deployment {
     }
 
     private static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
+        Map<String, RateLimit.Limit> limits = new LinkedHashMap<>();
+        limits.put(RateLimit.LOGIN_PER_ADDRESS, perMinute(rate.loginPerAddressPerMinute()));
+        limits.put(RateLimit.LOGIN, perMinute(rate.loginPerMinute()));
+        limits.put(Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()));
+        limits.put(Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds()));
         return new RateLimit(
-                cache,
-                Map.of(
-                        Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()),
-                        Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds())),
-                vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)),
-                VERIFIED_ADDRESSES);
+                cache, limits, vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)), VERIFIED_ADDRESSES);
+    }
+
+    private static RateLimit.Limit perMinute(int permits) {
+        return new RateLimit.Limit(permits, permits, Duration.ofMinutes(1));
     }
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {

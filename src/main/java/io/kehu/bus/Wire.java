@@ -156,6 +156,7 @@ public final class Wire {
             }
             node.put("etag", reply.etag());
             node.put("location", reply.location());
+            node.put("cookie", reply.cookie());
             node.put("replayed", reply.replayed());
             if (reply.blob() != null) {
                 node.putObject("blob")
@@ -189,6 +190,7 @@ public final class Wire {
                         node.get("etag").textValue(),
                         node.get("location").textValue(),
                         download,
+                        node.get("cookie").textValue(),
                         node.get("replayed").booleanValue()),
                 null);
     }

@@ -91,6 +91,9 @@ public final class Exchange {
         if (reply.location() != null) {
             response.putHeader(HttpHeaders.LOCATION, reply.location());
         }
+        if (reply.cookie() != null) {
+            response.putHeader(HttpHeaders.SET_COOKIE, reply.cookie());
+        }
         if (reply.replayed()) {
             response.putHeader(REPLAYED, "true");
         }

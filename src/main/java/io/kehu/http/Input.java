@@ -50,6 +50,8 @@ final class Input {
         for (Parameter parameter : operation.parameters()) {
             if (parameter.place() == Parameter.Place.HEADER) {
                 header(parameter, headers, params, errors);
+            } else if (parameter.place() == Parameter.Place.COOKIE) {
+                cookie(parameter, headers, params, errors);
             } else if (parameter.required() && !params.has(parameter.name()) && errors.isEmpty()) {
                 errors.add(new FieldError(parameter.name(), "field.required", List.of()));
             }
@@ -102,6 +104,24 @@ final class Input {
             errors.add(new FieldError(parameter.name(), "field.repeated", List.of()));
         } else {
             parameter.read(given.get(0), params, errors);
+        }
+    }
+
+    /** RFC 6265, section 5.4: pairs parted by semicolons; cookies that the operation does not declare are not ours. */
+    private static void cookie(Parameter parameter, MultiMap headers, ObjectNode params, List<FieldError> errors) {
+        String start = parameter.name() + "=";
+        for (String header : headers.getAll("Cookie")) {
+            for (String pair : header.split(";", 102)) {
+                String cookie = pair.trim();
+                if (!cookie.startsWith(start)) {
+                    continue;
+                }
+                if (params.has(parameter.name())) {
+                    errors.add(new FieldError(parameter.name(), "field.repeated", List.of()));
+                } else {
+                    parameter.read(cookie.substring(start.length()), params, errors);
+                }
+            }
         }
     }
 

@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One path, query or header parameter: text in, typed value or error out. Parameters are scalars or comma-separated
+ * One path, query, header or cookie parameter: text in, typed value or error out. Parameters are scalars or comma-separated
  * arrays of them, so a few checks compiled from the schema do, in well under a microsecond.
  *
  * @param type string, integer or boolean; of the items for arrays
@@ -35,7 +35,8 @@ record Parameter(
     enum Place {
         PATH,
         QUERY,
-        HEADER
+        HEADER,
+        COOKIE
     }
 
     private static final Set<String> FORMATS = Set.of("uuid", "date", "date-time");
@@ -77,6 +78,7 @@ record Parameter(
                 switch (node.path("in").asText()) {
                     case "path" -> Place.PATH;
                     case "header" -> Place.HEADER;
+                    case "cookie" -> Place.COOKIE;
                     default -> Place.QUERY;
                 },
                 node.path("required").asBoolean(),
