@@ -174,6 +174,12 @@ public final class Deployment {
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
         Settings.Http http = settings.http();
+        Connections connections = new Connections(
+                vertx,
+                http.maxConnections(),
+                http.maxConnectionsPerAddress(),
+                http.headerTimeoutMillis(),
+                http.idleTimeoutMillis());
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
@@ -182,15 +188,15 @@ public final class Deployment {
                 new Gate(http.trustedProxies(), rates(settings.rate(), cache, vault)),
                 new Pages(contract),
                 accessLog,
-                new Connections(
-                        vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
+                connections,
                 clock,
                 new ApiVerticle.Meters(metrics),
                 Map.of(),
                 (exchange, file) -> {
                     throw new IllegalStateException("no files yet");
                 });
-        ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
+        ApiVerticle.Options options = new ApiVerticle.Options(
+                api(http), http.bodyTimeoutMillis(), http.drainMillis() / 2, http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(database, Map.of("redis", cache)))
@@ -208,6 +214,10 @@ public final class Deployment {
                         new DeploymentOptions().setInstances(LOOPS))
                 .map(id -> {
                     firstApi = instances.get(0);
+                    // Half of the time for those who still come, half for those who are being served.
+                    closers.add(() -> parts.connections()
+                            .drain(settings.http().drainMillis() / 2)
+                            .compose(v -> vertx.undeploy(id)));
                     return null;
                 });
     }

@@ -35,9 +35,10 @@ public final class ApiVerticle extends VerticleBase {
      * How requests may come in.
      *
      * @param maxBodyMillis how long the bytes of an ordinary body may take
+     * @param lastMillis how long running requests may take when the server stops
      * @param corsOrigins web origins that may call; none by default
      */
-    public record Options(HttpServerOptions server, int maxBodyMillis, List<String> corsOrigins) {}
+    public record Options(HttpServerOptions server, int maxBodyMillis, long lastMillis, List<String> corsOrigins) {}
 
     /** What all instances of a node share. */
     public record Parts(
@@ -52,7 +53,18 @@ public final class ApiVerticle extends VerticleBase {
             Clock clock,
             Meters meters,
             Map<Operation.Kind, SideDoor> sideDoors,
-            Sender files) {}
+            Sender files) {
+
+        public Parts {
+            for (Operation operation : contract.operations()) {
+                Operation.Kind kind = operation.kind();
+                boolean beside = kind == Operation.Kind.UPLOAD || kind == Operation.Kind.STREAM;
+                if (beside && !sideDoors.containsKey(kind)) {
+                    throw new Contract.Defective(List.of(operation.id() + ": nothing here takes an " + kind));
+                }
+            }
+        }
+    }
 
     /** Takes a request that moves bytes beside the bus (upload, download, stream), after everything was checked. */
     @FunctionalInterface
@@ -124,15 +136,15 @@ public final class ApiVerticle extends VerticleBase {
                     case "TooLongHttpHeaderException" -> "request.headersTooLarge";
                     default -> "request.malformed";
                 });
-        Exchange exchange = new Exchange(request, "invalid", this::ended);
-        request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
-        request.response().endHandler(v -> request.connection().close());
+        parts.connections().requestBegan(request);
+        Exchange exchange = new Exchange(request, "invalid", parts.connections(), this::ended);
+        exchange.endConnection(0);
         exchange.fail(problem);
     }
 
     private void take(HttpServerRequest request) {
-        parts.connections().requestBegan(request.connection());
-        Exchange exchange = new Exchange(request, parts.gate().address(request), this::ended);
+        parts.connections().requestBegan(request);
+        Exchange exchange = new Exchange(request, parts.gate().address(request), parts.connections(), this::ended);
         try {
             if (parts.gate().refusesShape(request)) {
                 throw Problem.of("request.malformed");
@@ -226,9 +238,13 @@ public final class ApiVerticle extends VerticleBase {
     }
 
     private void sideDoor(Exchange exchange, Call call) {
-        SideDoor door = exchange.operation == null ? null : parts.sideDoors().get(exchange.operation.kind());
-        if (door == null) {
+        Operation operation = exchange.operation;
+        SideDoor door = operation == null ? null : parts.sideDoors().get(operation.kind());
+        if (operation == null || door == null) {
             throw Problem.of("request.unavailable");
+        }
+        if (operation.kind() == Operation.Kind.STREAM) {
+            parts.connections().streams(exchange.request.connection());
         }
         door.take(exchange, call);
     }
@@ -305,8 +321,9 @@ public final class ApiVerticle extends VerticleBase {
         }
     }
 
+    /** Takes no new connection, lets running requests end, then closes the rest. */
     @Override
     public Future<?> stop() {
-        return server == null ? Future.succeededFuture() : server.close();
+        return server == null ? Future.succeededFuture() : server.shutdown(options.lastMillis(), TimeUnit.MILLISECONDS);
     }
 }
