@@ -3,11 +3,15 @@ package io.kehu.app;
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
 import io.kehu.bus.Call;
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
+import io.kehu.event.EventLog;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
@@ -15,18 +19,18 @@ import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
 import io.kehu.http.Connections;
 import io.kehu.http.Contract;
+import io.kehu.http.EventStream;
 import io.kehu.http.Gate;
 import io.kehu.http.Management;
+import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
-import io.kehu.iam.branch.BranchVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
-import io.vertx.core.Deployable;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -43,10 +47,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** One running node: which parts it is made of, and the order in which they start and stop. */
@@ -114,44 +118,50 @@ public final class Deployment {
                 new Database.Answers(b -> vault.sealSystem("answer", b), b -> vault.openSystem("answer", b)));
         closers.add(database::close);
         Clock clock = new Clock();
-        UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
-        return domains(database, mac)
-                .compose(v -> Cache.open(vertx, cache(settings)))
+        EventLog events = new EventLog(database);
+        return Cache.open(vertx, cache(settings))
                 .compose(cache -> {
                     closers.add(cache::close);
-                    Ticker ticker = new Ticker(
-                            vertx,
-                            database,
-                            settings.events().tickMillis(),
-                            settings.calls().idempotencyHours());
-                    closers.add(() -> {
-                        ticker.stop();
-                        return Future.succeededFuture();
+                    RateLimit rates = rates(settings.rate(), cache, vault);
+                    Kernel kernel = new Kernel(vertx, database, clock, keys, vault, rates, events, settings::at);
+                    return domains(kernel).compose(v -> {
+                        startTicker(database);
+                        return settings.node().http()
+                                ? http(contract, kernel, cache)
+                                : manage(database, Map.of("redis", cache));
                     });
-                    return settings.node().http()
-                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache)
-                            : manage(database, Map.of("redis", cache));
                 })
                 .onSuccess(v -> accepting = true);
     }
 
-    /** Every domain of the house, by the name that settings and bus use. */
-    private Future<Void> domains(Database database, UnaryOperator<byte[]> mac) {
-        Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
-        domains.put("iam", () -> new BranchVerticle(database, mac));
-        Future<Void> deployed = Future.succeededFuture();
-        for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
-            if (settings.node().runs(domain.getKey())) {
-                deployed = deployed.compose(
-                                v -> vertx.deployVerticle(domain.getValue().get()))
+    private void startTicker(Database database) {
+        Ticker ticker = new Ticker(
+                vertx,
+                database,
+                settings.events().tickMillis(),
+                settings.calls().idempotencyHours());
+        closers.add(() -> {
+            ticker.stop();
+            return Future.succeededFuture();
+        });
+    }
+
+    /** Serves the domains that this node is to run. */
+    private Future<Void> domains(Kernel kernel) {
+        Future<Void> served = Future.succeededFuture();
+        for (Domain domain : ServiceLoader.load(Domain.class)) {
+            Operations operations = domain.operations(kernel);
+            if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
+                served = served.compose(v -> vertx.deployVerticle(context -> operations.serve(vertx)))
                         .mapEmpty();
             }
         }
-        return deployed;
+        return served;
     }
 
-    private Future<Void> http(
-            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache) {
+    private Future<Void> http(Contract contract, Kernel kernel, Cache cache) {
+        Database database = kernel.database();
+        Clock clock = kernel.clock();
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
                 vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
@@ -163,7 +173,7 @@ public final class Deployment {
                 vertx,
                 database,
                 clock,
-                signer,
+                new Signer(kernel.keys(), "kehu"),
                 revocations,
                 new Authenticator.Options(auth.verifiedTokens(), auth.signatureWorkers(), auth.signatureQueue()));
         closers.add(authenticator::close);
@@ -173,6 +183,17 @@ public final class Deployment {
                 settings.audit().accessLogFlushMillis(),
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
+        Settings.Events events = settings.events();
+        EventStream streams = new EventStream(
+                vertx,
+                kernel.events(),
+                authenticator,
+                new EventStream.Options(
+                        events.pollMillis(),
+                        events.streamMaxPerNode(),
+                        events.streamMaxPerSubject(),
+                        events.streamQueue()));
+        closers.add(streams::close);
         Settings.Http http = settings.http();
         Connections connections = new Connections(
                 vertx,
@@ -185,18 +206,22 @@ public final class Deployment {
                 new Routes(contract.operations()),
                 new BusBridge(vertx, settings.calls().maxInFlight()),
                 authenticator,
-                new Gate(http.trustedProxies(), rates(settings.rate(), cache, vault)),
+                new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),
                 accessLog,
                 connections,
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(),
+                Map.of(Operation.Kind.STREAM, streams),
                 (exchange, file) -> {
                     throw new IllegalStateException("no files yet");
                 });
         ApiVerticle.Options options = new ApiVerticle.Options(
-                api(http), http.bodyTimeoutMillis(), http.drainMillis() / 2, http.corsOrigins());
+                api(http),
+                http.bodyTimeoutMillis(),
+                http.drainMillis() / 2,
+                Duration.ofMinutes(auth.accessMinutes()).toMillis(),
+                http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(database, Map.of("redis", cache)))

@@ -1,6 +1,6 @@
 package io.kehu.app;
 
-import java.net.URI;
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.time.ZoneId;
 import java.util.List;
@@ -30,7 +30,8 @@ public record Settings(
         Vault vault,
         Cache cache,
         Seed seed,
-        Log log) {
+        Log log,
+        SettingsTree tree) {
 
     public enum Mode {
         DEMO,
@@ -218,6 +219,11 @@ public record Settings(
         return tree.masked();
     }
 
+    /** The value of a setting by its path: what domains read. */
+    public JsonNode at(String path) {
+        return tree.at(path);
+    }
+
     public boolean production() {
         return mode == Mode.PRODUCTION;
     }
@@ -242,7 +248,8 @@ public record Settings(
                 vault,
                 cache,
                 seed,
-                log);
+                log,
+                tree);
     }
 
     private static Settings from(SettingsTree root) {
@@ -321,7 +328,8 @@ public record Settings(
                         root.group("cache").count("seconds", "seconds", 1, 86_400),
                         root.group("cache").count("maxEntryBytes", "bytes", 1_024, 16 << 20)),
                 new Seed(root.group("seed").count("customers", "customers", 0, 10_000_000)),
-                new Log(log.path("folder"), log.oneOf("level", Level.class)));
+                new Log(log.path("folder"), log.oneOf("level", Level.class)),
+                root);
     }
 
     private static Http http(SettingsTree http) {
@@ -439,14 +447,5 @@ public record Settings(
     public static String withoutPassword(String uri) {
         return uri.replaceAll("(?<=://)([^:/@\\s]*):[^/\\s]*@", "$1:***@")
                 .replaceAll("(?i)([?&](?:password|sslpassword)=)[^&\\s]*", "$1***");
-    }
-
-    static boolean parses(String uri, List<String> schemes) {
-        try {
-            URI parsed = URI.create(uri);
-            return parsed.getScheme() != null && schemes.contains(parsed.getScheme()) && parsed.getHost() != null;
-        } catch (IllegalArgumentException e) {
-            return false;
-        }
     }
 }
