@@ -6,6 +6,7 @@ import io.kehu.bus.Reply;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
@@ -113,6 +114,11 @@ public final class Exchange {
         if (reply.body() == null) {
             response.end();
         } else {
+            if (request.method().equals(HttpMethod.HEAD)) {
+                response.putHeader(
+                        HttpHeaders.CONTENT_LENGTH,
+                        Integer.toString(reply.body().length()));
+            }
             response.putHeader(HttpHeaders.CONTENT_TYPE, JSON).end(reply.body());
         }
         ended(reply.status(), null);
