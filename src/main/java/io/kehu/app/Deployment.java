@@ -33,6 +33,7 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.http.HttpServerOptions;
@@ -77,10 +78,13 @@ public final class Deployment {
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         return vertx(settings, metrics).compose(vertx -> {
             Deployment deployment = new Deployment(vertx, settings, metrics);
-            return deployment
+            // Not composed with what ran on the event loops: those are gone when a failed start has been cleaned up.
+            Promise<Deployment> started = Promise.promise();
+            deployment
                     .run()
-                    .map(deployment)
-                    .recover(failure -> deployment.stop().transform(closed -> Future.failedFuture(failure)));
+                    .onSuccess(v -> started.complete(deployment))
+                    .onFailure(failure -> deployment.stop().onComplete(stopped -> started.fail(failure)));
+            return started.future();
         });
     }
 

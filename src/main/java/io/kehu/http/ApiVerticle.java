@@ -153,6 +153,8 @@ public final class ApiVerticle extends VerticleBase {
         Exchange exchange = new Exchange(request, parts.gate().address(request), parts.connections(), this::ended);
         try {
             if (parts.gate().refusesShape(request)) {
+                // Where one request ends and the next begins is in doubt.
+                exchange.endConnection(0);
                 throw Problem.of("request.malformed");
             }
             String path = request.path();
@@ -209,7 +211,7 @@ public final class ApiVerticle extends VerticleBase {
                         dispatch(exchange, operation, params, Buffer.buffer());
                         return Future.succeededFuture();
                     }
-                    return body(request, operation.body() == null ? 0 : operation.bodyLimitBytes())
+                    return body(exchange, operation.body() == null ? 0 : operation.bodyLimitBytes())
                             .map(bytes -> {
                                 dispatch(exchange, operation, params, bytes);
                                 return null;
@@ -288,12 +290,12 @@ public final class ApiVerticle extends VerticleBase {
     }
 
     /** At most {@code limitBytes}, within the time that a body may take. */
-    private Future<Buffer> body(HttpServerRequest request, int limitBytes) {
+    private Future<Buffer> body(Exchange exchange, int limitBytes) {
+        HttpServerRequest request = exchange.request;
         if (limitBytes == 0) {
             return Future.failedFuture(Problem.of("request.bodyUnexpected"));
         }
-        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
-        if (length != null && (length.length() > 10 || Long.parseLong(length) > limitBytes)) {
+        if (request.headers().contains(HttpHeaders.CONTENT_LENGTH) && exchange.declaredBytes() > limitBytes) {
             return Future.failedFuture(Problem.of("request.bodyTooLarge", Integer.toString(limitBytes)));
         }
         if (request.getHeader(HttpHeaders.EXPECT) != null) {

@@ -202,6 +202,12 @@ public final class Exchange {
         return (length != null && !length.equals("0")) || request.headers().contains(HttpHeaders.TRANSFER_ENCODING);
     }
 
+    /** What Content-Length says; the most where it says nothing, or nonsense. */
+    long declaredBytes() {
+        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
+        return length != null && length.matches("[0-9]{1,18}") ? Long.parseLong(length) : Long.MAX_VALUE;
+    }
+
     private boolean isCommand() {
         return operation != null && operation.kind() == Operation.Kind.COMMAND;
     }
@@ -211,8 +217,7 @@ public final class Exchange {
         if (request.isEnded() || !hasBody()) {
             return;
         }
-        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
-        boolean isShort = length != null && length.length() < 9 && Long.parseLong(length) <= MAX_DRAINED_BYTES;
+        boolean isShort = declaredBytes() <= MAX_DRAINED_BYTES;
         boolean expects = request.getHeader(HttpHeaders.EXPECT) != null;
         if (!isShort || expects) {
             endConnection(LINGER_MILLIS);

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
 final class Input {
     /** Of one answer; a body of a million faults gets no million lines. */
     private static final int MAX_ERRORS = 20;
+    /** Of a longer body only the first fault is named: collecting 50,000 of them takes a second. */
+    private static final int MAX_EXPLAINED_BYTES = 64 * 1024;
 
     private Input() {}
 
@@ -132,7 +134,8 @@ final class Input {
         List<FieldError> errors = new ArrayList<>();
         clean(node, "", errors);
         if (errors.isEmpty()) {
-            for (Error error : operation.body().validate(node)) {
+            boolean large = bytes.length() > MAX_EXPLAINED_BYTES;
+            for (Error error : operation.body().validate(node, context -> context.setFailFast(large))) {
                 if (errors.size() < MAX_ERRORS) {
                     errors.add(fieldError(error));
                 }

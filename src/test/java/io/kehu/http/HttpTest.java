@@ -203,11 +203,10 @@ class HttpTest {
                 "%0d%0aSet-Cookie:%20a=b"
             })
     void aParameterOutsideTheContractIsRefused(String query) {
-        Answer answer =
-                administrator.get("/v1/branches?" + query.replace("|", "%7C").replace("'", "%27"));
-        answer.is(400, "request.invalid");
-        assertThat(answer.at("/errors/0/pointer").asText()).isNotEmpty();
-        assertThat(answer.text()).doesNotContain("passwd", "Set-Cookie");
+        RawClient.Answer answer = RawClient.exchange(kehu.port(), head("GET", "/v1/branches?" + query));
+        assertThat(answer.status()).as(answer.text()).isEqualTo(400);
+        assertThat(answer.code()).isEqualTo("request.invalid");
+        assertThat(answer.text()).contains("\"pointer\":\"").doesNotContain("passwd", "Set-Cookie");
     }
 
     @Test
