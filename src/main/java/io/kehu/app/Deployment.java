@@ -38,6 +38,7 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.http.HttpServerOptions;
@@ -95,10 +96,13 @@ public final class Deployment {
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         return vertx(settings, metrics).compose(vertx -> {
             Deployment deployment = new Deployment(vertx, settings, metrics);
-            return deployment
+            // Not composed with what ran on the event loops: those are gone when a failed start has been cleaned up.
+            Promise<Deployment> started = Promise.promise();
+            deployment
                     .run()
-                    .map(deployment)
-                    .recover(failure -> deployment.stop().transform(closed -> Future.failedFuture(failure)));
+                    .onSuccess(v -> started.complete(deployment))
+                    .onFailure(failure -> deployment.stop().onComplete(stopped -> started.fail(failure)));
+            return started.future();
         });
     }
 
@@ -237,6 +241,12 @@ public final class Deployment {
         closers.add(streams::close);
         Settings.Http http = settings.http();
         Transfers transfers = new Transfers(vertx, kernel.blobs(), http.minUploadBytesPerSecond());
+        Connections connections = new Connections(
+                vertx,
+                http.maxConnections(),
+                http.maxConnectionsPerAddress(),
+                http.headerTimeoutMillis(),
+                http.idleTimeoutMillis());
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
@@ -245,8 +255,7 @@ public final class Deployment {
                 new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),
                 accessLog,
-                new Connections(
-                        vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
+                connections,
                 clock,
                 new ApiVerticle.Meters(metrics),
                 Map.of(Operation.Kind.STREAM, streams, Operation.Kind.UPLOAD, transfers),
@@ -254,6 +263,7 @@ public final class Deployment {
         ApiVerticle.Options options = new ApiVerticle.Options(
                 api(http),
                 http.bodyTimeoutMillis(),
+                http.drainMillis() / 2,
                 Duration.ofMinutes(auth.accessMinutes()).toMillis(),
                 http.corsOrigins());
         return revocations
@@ -273,6 +283,10 @@ public final class Deployment {
                         new DeploymentOptions().setInstances(LOOPS))
                 .map(id -> {
                     firstApi = instances.get(0);
+                    // Half of the time for those who still come, half for those who are being served.
+                    closers.add(() -> parts.connections()
+                            .drain(settings.http().drainMillis() / 2)
+                            .compose(v -> vertx.undeploy(id)));
                     return null;
                 });
     }

@@ -29,13 +29,17 @@ public final class Wire {
 
     /** A reply or a problem: what a call came to. An unexpected failure is logged where it happened and sent as a bland one. */
     public record Outcome(@Nullable Reply reply, @Nullable Problem problem) {
-        static Outcome of(AsyncResult<Reply> result) {
+        static Outcome of(AsyncResult<Reply> result, Call call) {
             if (result.succeeded()) {
                 return new Outcome(result.result(), null);
             }
             Problem problem = Problem.in(result.cause());
             if (problem == null) {
-                LOG.error("an operation failed unexpectedly", result.cause());
+                LOG.atError()
+                        .setCause(result.cause())
+                        .addKeyValue("requestId", call.meta().requestId())
+                        .addKeyValue("operation", call.operationId())
+                        .log("an operation failed unexpectedly");
                 problem = Problem.of("server.failure");
             }
             return new Outcome(null, problem);

@@ -12,6 +12,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -73,9 +74,27 @@ record Parameter(
         if (integer && !(schema.has("minimum") && schema.has("maximum"))) {
             defects.add("parameter " + name + " is an unbounded integer");
         }
+        String in = node.path("in").asText();
+        if (!Set.of("path", "query", "header", "cookie").contains(in)) {
+            defects.add("parameter " + name + " must be in path, query, header or cookie");
+        }
+        if (in.equals("path") && !node.path("required").asBoolean()) {
+            defects.add("parameter " + name + " is part of the path and so required");
+        }
+        if (node.has("style") || node.has("content")) {
+            defects.add("parameter " + name + " must have a schema and the usual style");
+        }
+        Pattern pattern = null;
+        try {
+            pattern = schema.has("pattern")
+                    ? Pattern.compile(schema.get("pattern").asText())
+                    : null;
+        } catch (PatternSyntaxException e) {
+            defects.add("parameter " + name + " has a pattern that is none");
+        }
         return new Parameter(
                 name,
-                switch (node.path("in").asText()) {
+                switch (in) {
                     case "path" -> Place.PATH;
                     case "header" -> Place.HEADER;
                     case "cookie" -> Place.COOKIE;
@@ -85,7 +104,7 @@ record Parameter(
                 type,
                 format,
                 values,
-                schema.has("pattern") ? Pattern.compile(schema.get("pattern").textValue()) : null,
+                pattern,
                 integer
                         ? schema.path("minimum").asLong(Long.MIN_VALUE)
                         : schema.path("minLength").asLong(0),
@@ -168,7 +187,7 @@ record Parameter(
         if (length > most) {
             return fail(errors, "field.tooLong", Long.toString(most));
         }
-        if (!Text.isClean(text)) {
+        if (!Input.isClean(text)) {
             return fail(errors, "field.control");
         }
         if (pattern != null && !pattern.matcher(text).find()) {
@@ -181,7 +200,7 @@ record Parameter(
         try {
             switch (String.valueOf(format)) {
                 case "uuid" -> {
-                    return Text.isUuid(text);
+                    return Input.isUuid(text);
                 }
                 case "date" -> {
                     LocalDate date = LocalDate.parse(text);
