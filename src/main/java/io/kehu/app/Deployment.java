@@ -6,8 +6,10 @@ import io.kehu.bus.Call;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
+import io.kehu.customer.CustomerVerticle;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
@@ -115,7 +117,7 @@ public final class Deployment {
         closers.add(database::close);
         Clock clock = new Clock();
         UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
-        return domains(database, mac)
+        return domains(database, vault, new NameTokens(keys), clock, mac)
                 .compose(v -> Cache.open(vertx, cache(settings)))
                 .compose(cache -> {
                     closers.add(cache::close);
@@ -136,9 +138,13 @@ public final class Deployment {
     }
 
     /** Every domain of the house, by the name that settings and bus use. */
-    private Future<Void> domains(Database database, UnaryOperator<byte[]> mac) {
+    private Future<Void> domains(
+            Database database, Vault vault, NameTokens names, Clock clock, UnaryOperator<byte[]> mac) {
         Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
         domains.put("iam", () -> new BranchVerticle(database, mac));
+        domains.put(
+                "customer",
+                () -> new CustomerVerticle(database, vault, names, mac, clock, settings.zone()));
         Future<Void> deployed = Future.succeededFuture();
         for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
             if (settings.node().runs(domain.getKey())) {
