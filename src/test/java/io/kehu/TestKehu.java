@@ -72,6 +72,17 @@ public final class TestKehu implements AutoCloseable {
         return new TestKehu(TestServers.settings(more));
     }
 
+    /** A second Kehu on the same database and keys, which reaches PostgreSQL through another port (a proxy of the test). */
+    public TestKehu sibling(int postgresqlPort) {
+        Settings.Postgresql postgresql = settings.postgresql();
+        TestKehu sibling = new TestKehu(settings.withServers(
+                postgresql.at(
+                        postgresql.uri().replaceFirst(":[0-9]+/", ":" + postgresqlPort + "/"), postgresql.ownerUri()),
+                settings.redis()));
+        sibling.addNode(sibling.settings);
+        return sibling;
+    }
+
     public Deployment addNode(Settings node) {
         Deployment deployment = await(Deployment.start(node));
         nodes.add(deployment);

@@ -10,6 +10,7 @@ import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.CustomerVerticle;
+import io.kehu.event.EventLog;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
@@ -17,12 +18,15 @@ import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
 import io.kehu.http.Connections;
 import io.kehu.http.Contract;
+import io.kehu.http.EventStream;
 import io.kehu.http.Gate;
 import io.kehu.http.Management;
+import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
 import io.kehu.iam.branch.BranchVerticle;
+import io.kehu.ops.event.EventVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -142,9 +146,8 @@ public final class Deployment {
             Database database, Vault vault, NameTokens names, Clock clock, UnaryOperator<byte[]> mac) {
         Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
         domains.put("iam", () -> new BranchVerticle(database, mac));
-        domains.put(
-                "customer",
-                () -> new CustomerVerticle(database, vault, names, mac, clock, settings.zone()));
+        domains.put("customer", () -> new CustomerVerticle(database, vault, names, mac, clock, settings.zone()));
+        domains.put("ops", () -> new EventVerticle(database, new EventLog(database)));
         Future<Void> deployed = Future.succeededFuture();
         for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
             if (settings.node().runs(domain.getKey())) {
@@ -179,6 +182,17 @@ public final class Deployment {
                 settings.audit().accessLogFlushMillis(),
                 settings.audit().accessLogQueue());
         closers.add(accessLog::close);
+        Settings.Events events = settings.events();
+        EventStream streams = new EventStream(
+                vertx,
+                new EventLog(database),
+                authenticator,
+                new EventStream.Options(
+                        events.pollMillis(),
+                        events.streamMaxPerNode(),
+                        events.streamMaxPerSubject(),
+                        events.streamQueue()));
+        closers.add(streams::close);
         Settings.Http http = settings.http();
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
@@ -192,11 +206,15 @@ public final class Deployment {
                         vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(),
+                Map.of(Operation.Kind.STREAM, streams),
                 (exchange, file) -> {
                     throw new IllegalStateException("no files yet");
                 });
-        ApiVerticle.Options options = new ApiVerticle.Options(api(http), http.bodyTimeoutMillis(), http.corsOrigins());
+        ApiVerticle.Options options = new ApiVerticle.Options(
+                api(http),
+                http.bodyTimeoutMillis(),
+                Duration.ofMinutes(auth.accessMinutes()).toMillis(),
+                http.corsOrigins());
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(database, Map.of("redis", cache)))

@@ -1,6 +1,5 @@
 package io.kehu.app;
 
-import java.net.URI;
 import java.nio.file.Path;
 import java.time.ZoneId;
 import java.util.List;
@@ -439,14 +438,5 @@ public record Settings(
     public static String withoutPassword(String uri) {
         return uri.replaceAll("(?<=://)([^:/@\\s]*):[^/\\s]*@", "$1:***@")
                 .replaceAll("(?i)([?&](?:password|sslpassword)=)[^&\\s]*", "$1***");
-    }
-
-    static boolean parses(String uri, List<String> schemes) {
-        try {
-            URI parsed = URI.create(uri);
-            return parsed.getScheme() != null && schemes.contains(parsed.getScheme()) && parsed.getHost() != null;
-        } catch (IllegalArgumentException e) {
-            return false;
-        }
     }
 }

@@ -12,6 +12,7 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.DateTimeException;
@@ -249,10 +250,19 @@ final class SettingsTree {
 
     String uri(String key, String... schemes) {
         String value = text(key);
-        if (value.isEmpty() || Settings.parses(value, List.of(schemes))) {
+        if (value.isEmpty() || parses(value, List.of(schemes))) {
             return value;
         }
         throw fault(key, "a URI with a host that starts with " + schemes[0] + "://");
+    }
+
+    private static boolean parses(String uri, List<String> schemes) {
+        try {
+            URI parsed = URI.create(uri);
+            return parsed.getScheme() != null && schemes.contains(parsed.getScheme()) && parsed.getHost() != null;
+        } catch (IllegalArgumentException e) {
+            return false;
+        }
     }
 
     ZoneId zone(String key) {

@@ -106,7 +106,8 @@ public record Customer(
     }
 
     private static void split(ObjectNode draft, ObjectNode facts, ObjectNode personal) {
-        draft.properties().forEach(e -> (PERSONAL.contains(e.getKey()) ? personal : facts).set(e.getKey(), e.getValue()));
+        draft.properties()
+                .forEach(e -> (PERSONAL.contains(e.getKey()) ? personal : facts).set(e.getKey(), e.getValue()));
     }
 
     /** The fields as they could have been entered. */
@@ -166,14 +167,32 @@ public record Customer(
         json.writeStringField("number", number(seq));
         text(json, "name", name());
         parts(json, "documents", "number", view, "idNumber", Customer::maskedDocument);
-        parts(json, "phones", "number", view, "phone", part -> Mask.phone(part.path("number").asText()));
+        parts(
+                json,
+                "phones",
+                "number",
+                view,
+                "phone",
+                part -> Mask.phone(part.path("number").asText()));
         json.writeArrayFieldStart("emails");
         for (JsonNode email : personal.path("emails")) {
             json.writeString(view.shown("email", email.asText(), Mask::email));
         }
         json.writeEndArray();
-        parts(json, "addresses", "line", view, "address", part -> Mask.address(part.path("line").asText()));
-        parts(json, "externalIds", "id", view, "externalId", part -> Mask.passport(part.path("id").asText()));
+        parts(
+                json,
+                "addresses",
+                "line",
+                view,
+                "address",
+                part -> Mask.address(part.path("line").asText()));
+        parts(
+                json,
+                "externalIds",
+                "id",
+                view,
+                "externalId",
+                part -> Mask.passport(part.path("id").asText()));
         facts(json, view, Fact.ALL);
         json.writeStringField("currency", "CNY");
         place(json);

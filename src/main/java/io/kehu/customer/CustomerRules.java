@@ -94,7 +94,8 @@ public final class CustomerRules {
             String at = "/documents/" + i++;
             ObjectNode document = (ObjectNode) node;
             String type = document.path("type").asText();
-            String number = IdentityRules.normalDocument(type, document.path("number").asText());
+            String number =
+                    IdentityRules.normalDocument(type, document.path("number").asText());
             document.put("number", number);
             IdentityRules.DocumentRule rule = Objects.requireNonNull(IdentityRules.DOCUMENTS.get(type));
             if (person ? type.equals("credit_code") : !type.equals("credit_code") && !type.equals("other")) {
@@ -191,7 +192,8 @@ public final class CustomerRules {
             if (value.isNull()) {
                 draft.remove(fact.field());
             } else if (!value.isMissingNode()) {
-                if (fact.kind() != null && !fact.kind().equals(draft.path("kind").asText())) {
+                if (fact.kind() != null
+                        && !fact.kind().equals(draft.path("kind").asText())) {
                     fault("/" + fact.field(), "field.notForKind");
                 } else if (fact.type().equals("date")) {
                     date("/" + fact.field(), value.asText());

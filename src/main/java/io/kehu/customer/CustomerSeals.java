@@ -72,7 +72,8 @@ public final class CustomerSeals {
         if (name != null) {
             Arrays.stream(names.of(name)).forEach(tokens::add);
         }
-        personal.path("phones").forEach(phone -> tokens.add(lastFour(phone.path("number").asText())));
+        personal.path("phones")
+                .forEach(phone -> tokens.add(lastFour(phone.path("number").asText())));
         return tokens.toArray(Integer[]::new);
     }
 
@@ -86,7 +87,8 @@ public final class CustomerSeals {
             blinds.add(external(
                     external.path("source").asText(), external.path("id").asText()));
         }
-        personal.path("phones").forEach(phone -> blinds.add(phone(phone.path("number").asText())));
+        personal.path("phones")
+                .forEach(phone -> blinds.add(phone(phone.path("number").asText())));
         personal.path("emails").forEach(email -> blinds.add(email(email.asText())));
         return List.copyOf(blinds);
     }
@@ -134,9 +136,7 @@ public final class CustomerSeals {
 
     /** Whether a found name is really meant: tokens of 32 bits collide. */
     static boolean isMeant(@Nullable String name, String wanted, boolean exact) {
-        return name != null
-                && NameTokens.matches(name, wanted)
-                && (!exact || NameTokens.matches(wanted, name));
+        return name != null && NameTokens.matches(name, wanted) && (!exact || NameTokens.matches(wanted, name));
     }
 
     /** Every reading of a number that any kind of document allows. */

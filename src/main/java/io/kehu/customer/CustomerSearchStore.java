@@ -162,7 +162,11 @@ final class CustomerSearchStore {
         for (int[] tokens : alternatives) {
             StringBuilder way = new StringBuilder("SELECT t0.seq" + keys + " FROM customer.search_token t0");
             for (int i = 1; i < tokens.length; i++) {
-                way.append(" JOIN customer.search_token t").append(i).append(" ON t").append(i).append(".seq = t0.seq");
+                way.append(" JOIN customer.search_token t")
+                        .append(i)
+                        .append(" ON t")
+                        .append(i)
+                        .append(".seq = t0.seq");
                 way.append(" AND t").append(i).append(".token = ").append(where.bind(tokens[i]));
             }
             String condition = where.sql().isEmpty() ? "WHERE " : where.sql() + " AND ";
@@ -181,7 +185,9 @@ final class CustomerSearchStore {
 
     private static void filter(Where where, ObjectNode terms, LocalDate today) {
         if (terms.has("updatedSince")) {
-            where.and("c.valid_from >= ?", OffsetDateTime.parse(terms.get("updatedSince").textValue()));
+            where.and(
+                    "c.valid_from >= ?",
+                    OffsetDateTime.parse(terms.get("updatedSince").textValue()));
         } else {
             where.and("c.deleted_at IS NULL");
         }
@@ -203,8 +209,7 @@ final class CustomerSearchStore {
             where.and("c.birth_date <= ?", today.minusYears(terms.get("ageFrom").intValue()));
         }
         if (terms.has("ageTo")) {
-            where.and(
-                    "c.birth_date > ?", today.minusYears(terms.get("ageTo").intValue() + 1L));
+            where.and("c.birth_date > ?", today.minusYears(terms.get("ageTo").intValue() + 1L));
         }
         where.andIf("c.assets >= ?", money(terms, "assetsFrom"));
         where.andIf("c.assets <= ?", money(terms, "assetsTo"));
@@ -258,7 +263,8 @@ final class CustomerSearchStore {
                     where,
                     "external",
                     List.of(seals.external(
-                            external.get("source").textValue(), external.get("id").textValue())));
+                            external.get("source").textValue(),
+                            external.get("id").textValue())));
         }
     }
 

@@ -35,8 +35,7 @@ final class CustomerService {
     private final Clock clock;
     private final ZoneId zone;
 
-    CustomerService(
-            Database database, CustomerStore store, CustomerSearchStore searches, Clock clock, ZoneId zone) {
+    CustomerService(Database database, CustomerStore store, CustomerSearchStore searches, Clock clock, ZoneId zone) {
         this.database = database;
         this.store = store;
         this.searches = searches;
@@ -67,8 +66,9 @@ final class CustomerService {
                     .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager)))
                     .map(customer -> {
                         tx.event(event("customer.created", customer));
-                        return Reply.created("/v1/customers/" + customer.id(), json ->
-                                        customer.toJson(json, view(call, Set.of())))
+                        return Reply.created(
+                                        "/v1/customers/" + customer.id(),
+                                        json -> customer.toJson(json, view(call, Set.of())))
                                 .etag(customer.version());
                     });
         });
@@ -148,8 +148,8 @@ final class CustomerService {
     /** A tag of an unmasked reading ({@code "3.u"}) names the same version. */
     private static boolean matches(Call call, long version) {
         String seen = call.meta().ifMatch();
-        return seen != null && (seen.endsWith(".u") ? seen.substring(0, seen.length() - 2) : seen)
-                .equals(Long.toString(version));
+        return seen != null
+                && (seen.endsWith(".u") ? seen.substring(0, seen.length() - 2) : seen).equals(Long.toString(version));
     }
 
     /** All customers in scope that fit the filters. Problems: request.cursorInvalid, customer.fieldForbidden. */
@@ -164,8 +164,7 @@ final class CustomerService {
 
     private Future<Reply> page(Call call, ObjectNode terms) {
         mustSeeFinance(call.principal(), terms, List.of("assetsFrom", "assetsTo"));
-        if (terms.path("sort").asText().equals("assets")
-                && !call.principal().may("customer:finance")) {
+        if (terms.path("sort").asText().equals("assets") && !call.principal().may("customer:finance")) {
             throw Problem.of("customer.fieldForbidden", "assets");
         }
         return searches.page(call, terms, today(), view(call, Set.of()));
@@ -187,13 +186,12 @@ final class CustomerService {
      */
     private Future<Void> mustBeHis(Tx tx, UUID branch, @Nullable UUID manager) {
         Principal who = tx.principal();
-        boolean branchInScope =
-                switch (who.scope()) {
-                    case ALL -> true;
-                    case BRANCH -> who.branchIds().contains(branch);
-                    case OWN -> branch.equals(who.branchId());
-                    case NONE -> false;
-                };
+        boolean branchInScope = switch (who.scope()) {
+            case ALL -> true;
+            case BRANCH -> who.branchIds().contains(branch);
+            case OWN -> branch.equals(who.branchId());
+            case NONE -> false;
+        };
         if (!branchInScope) {
             return Future.failedFuture(Problem.of("customer.branchUnknown"));
         }

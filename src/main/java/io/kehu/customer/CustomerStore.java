@@ -1,9 +1,7 @@
 package io.kehu.customer;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
-import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
@@ -72,6 +70,7 @@ public final class CustomerStore {
 
     /** Held until the end of the transaction: a branch that closes meanwhile waits. */
     private static final String OPEN_BRANCH = "SELECT id FROM iam.open_branch WHERE id = $1 FOR SHARE";
+
     private static final String STAFF_THERE =
             "SELECT id FROM iam.active_staff WHERE id = $1 AND branch_id = $2 FOR SHARE";
 
@@ -96,8 +95,7 @@ public final class CustomerStore {
                 INSERT INTO customer.sealed (id, personal) SELECT id, personal FROM given)
             INSERT INTO customer.blind (seq, kind, value)
             SELECT m.seq, b.kind, b.value
-            FROM unnest($8::uuid[], $9::text[], $10::bytea[]) AS b(id, kind, value) JOIN made m ON m.id = b.id"""
-            .formatted(
+            FROM unnest($8::uuid[], $9::text[], $10::bytea[]) AS b(id, kind, value) JOIN made m ON m.id = b.id""".formatted(
                     many(i -> "$" + (i + 11) + "::text[]"),
                     FACTS,
                     FACTS,
@@ -187,11 +185,7 @@ public final class CustomerStore {
 
     Future<Customer> update(Tx tx, Row before, Customer after) {
         Tuple values = Tuple.of(
-                after.id(),
-                after.branchId(),
-                after.managerId(),
-                seals.tokens(after.personal()),
-                after.sealedVersion());
+                after.id(), after.branchId(), after.managerId(), seals.tokens(after.personal()), after.sealedVersion());
         Fact.ALL.forEach(fact -> values.addString(after.fact(fact.field())));
         Future<?> sealing = after.sealedVersion() == before.getLong("sealed_version")
                 ? Future.succeededFuture()
@@ -203,7 +197,7 @@ public final class CustomerStore {
     private Future<?> reseal(Tx tx, Row before, Customer after) {
         List<CustomerSeals.Blind> blinds = seals.blinds(after.personal());
         return tx.query(UPDATE_SEALED, Tuple.of(after.id(), seals.seal(seals.key(before), after.personal())))
-                .compose(v -> tx.query(FORGET_BLINDS, Tuple.of(after.seq(), values(blinds))))
+                .compose(v -> tx.query(FORGET_BLINDS, Tuple.of(after.seq(), (Object) values(blinds))))
                 .compose(v -> tx.query(ADD_BLINDS, Tuple.of(after.seq(), kinds(blinds), values(blinds))));
     }
 
@@ -269,7 +263,9 @@ public final class CustomerStore {
             wrapped[i] = Buffer.buffer(key.wrapped());
             branches[i] = row.branchId();
             managers[i] = row.managerId();
-            tokens[i] = Arrays.toString(seals.tokens(row.personal())).replace('[', '{').replace(']', '}');
+            tokens[i] = Arrays.toString(seals.tokens(row.personal()))
+                    .replace('[', '{')
+                    .replace(']', '}');
             personal[i] = seals.seal(seals.key(key), row.personal());
             for (CustomerSeals.Blind blind : seals.blinds(row.personal())) {
                 owners.add(row.id());
@@ -293,7 +289,8 @@ public final class CustomerStore {
                 .addArrayOfString(kinds(blinds))
                 .addArrayOfBuffer(values(blinds));
         for (Fact fact : Fact.ALL) {
-            values.addArrayOfString(rows.stream().map(row -> row.fact(fact.field())).toArray(String[]::new));
+            values.addArrayOfString(
+                    rows.stream().map(row -> row.fact(fact.field())).toArray(String[]::new));
         }
         return new Chunk(rows, values, digest.digest());
     }

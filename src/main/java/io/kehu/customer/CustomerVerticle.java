@@ -21,12 +21,7 @@ public final class CustomerVerticle extends VerticleBase {
      * @param zone where the bank's day begins: ages and quotas count by it
      */
     public CustomerVerticle(
-            Database database,
-            Vault vault,
-            NameTokens tokens,
-            UnaryOperator<byte[]> mac,
-            Clock clock,
-            ZoneId zone) {
+            Database database, Vault vault, NameTokens tokens, UnaryOperator<byte[]> mac, Clock clock, ZoneId zone) {
         CustomerSeals seals = new CustomerSeals(vault, tokens);
         this.service = new CustomerService(
                 database,

@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param kind the kind of customer that alone may have it; null for both
  */
-record Fact(String field, String column, String type, @Nullable String kind) {
+record Fact(
+        String field, String column, String type, @Nullable String kind) {
     static final List<Fact> ALL = List.of(
             new Fact("kind", "kind", "text", null),
             new Fact("lifecycle", "lifecycle", "text", null),

@@ -35,9 +35,11 @@ public final class ApiVerticle extends VerticleBase {
      * How requests may come in.
      *
      * @param maxBodyMillis how long the bytes of an ordinary body may take
+     * @param ticketStreamMillis how long a stream that was opened by a ticket may last
      * @param corsOrigins web origins that may call; none by default
      */
-    public record Options(HttpServerOptions server, int maxBodyMillis, List<String> corsOrigins) {}
+    public record Options(
+            HttpServerOptions server, int maxBodyMillis, long ticketStreamMillis, List<String> corsOrigins) {}
 
     /** What all instances of a node share. */
     public record Parts(
@@ -204,7 +206,18 @@ public final class ApiVerticle extends VerticleBase {
         if (operation.isPublic()) {
             return Future.succeededFuture(Principal.ANONYMOUS);
         }
-        return parts.authenticator().authenticate(Gate.token(exchange.request));
+        boolean stream = operation.kind() == Operation.Kind.STREAM;
+        String ticket = stream ? Gate.ticket(exchange.request) : null;
+        if (ticket != null) {
+            exchange.tokenEndsMillis = parts.clock().millis() + options.ticketStreamMillis();
+            return parts.authenticator().redeem(ticket);
+        }
+        String token = Gate.token(exchange.request);
+        Future<Principal> principal = parts.authenticator().authenticate(token);
+        return stream
+                ? principal.onSuccess(
+                        p -> exchange.tokenEndsMillis = parts.authenticator().endsMillis(token))
+                : principal;
     }
 
     private void dispatch(Exchange exchange, Operation operation, ObjectNode params, Buffer bytes) {

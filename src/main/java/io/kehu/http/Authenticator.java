@@ -11,6 +11,7 @@ import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.nio.ByteBuffer;
@@ -33,6 +34,9 @@ public final class Authenticator {
     private static final String PRINCIPAL = """
             SELECT subject_id, audience, version, name, branch_id, permissions, scope, branch_ids, factor_at
             FROM iam.principal($1)""";
+
+    private static final String REDEEM = """
+            DELETE FROM kehu.stream_ticket WHERE ticket_hash = $1 AND good_until > kehu.now() RETURNING session_id""";
 
     private final Database database;
     private final Clock clock;
@@ -63,6 +67,14 @@ public final class Authenticator {
             } catch (NoSuchAlgorithmException e) {
                 throw new IllegalStateException(e);
             }
+        }
+    }
+
+    private static byte[] sha256(String text) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.ISO_8859_1));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
         }
     }
 
@@ -117,6 +129,30 @@ public final class Authenticator {
                     verified.put(fingerprint, fresh);
                     return principal(fresh);
                 });
+    }
+
+    /** When the token ends that was just accepted, in epoch milliseconds. */
+    long endsMillis(String token) {
+        return signer.peek(token).expiresAt() * 1000;
+    }
+
+    /**
+     * The caller behind a one-use ticket, which is gone afterwards. Fails with {@code event.ticketInvalid} or {@code
+     * auth.revoked}.
+     */
+    Future<Principal> redeem(String ticket) {
+        return database.query(Call.Lane.POINT, REDEEM, Tuple.of(Buffer.buffer(sha256(ticket))))
+                .compose(rows -> rows.size() == 0
+                        ? Future.failedFuture(Problem.of("event.ticketInvalid"))
+                        : load(rows.iterator().next().getUUID(0)));
+    }
+
+    /** Whether somebody who was let in may stay: for what lives longer than a request. */
+    boolean isGood(Principal principal, long endsMillis) {
+        return clock.millis() < endsMillis
+                && principal.session() != null
+                && !revocations.isBlind()
+                && !revocations.isRevoked(principal.subject(), principal.version(), principal.session());
     }
 
     private Future<Principal> principal(Signer.Claims claims) {

@@ -41,6 +41,9 @@ public final class Exchange {
     UUID objectId;
 
     boolean dryRun;
+    /** For answers that outlive the request: when the right to them ends, in epoch milliseconds. */
+    long tokenEndsMillis;
+
     private boolean answered;
 
     /** Hears how each exchange ended. */

@@ -162,6 +162,11 @@ public final class Gate {
         return header.substring(7);
     }
 
+    /** What stands in for the token where no header can be sent; null where the header is there or the ticket is not. */
+    static @Nullable String ticket(HttpServerRequest request) {
+        return request.headers().contains(HttpHeaders.AUTHORIZATION) ? null : request.getParam("ticket");
+    }
+
     /** Audience, permission, freshness of the last factor, and how often one subject may ask. */
     void authorize(Exchange exchange, Operation operation, Principal principal, long nowMillis) {
         if (operation.isPublic()) {

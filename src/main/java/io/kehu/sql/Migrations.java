@@ -136,11 +136,9 @@ public final class Migrations {
             String owner = text(sql, "SELECT session_user");
             List<String> missing = missing(sql, owner, worker);
             if (!missing.isEmpty()) {
-                try {
-                    for (String statement : missing) {
-                        sql.execute(statement);
-                    }
-                } catch (SQLException e) {
+                boolean done = execute(sql, missing);
+                // Asked again, because a GRANT without the right to it may be a mere warning.
+                if (!done || !missing(sql, owner, worker).isEmpty()) {
                     throw new StartFailure("postgresql.ownerUri: " + owner
                             + " may not prepare the database; an administrator must run there: "
                             + String.join(" ", missing));
@@ -153,6 +151,17 @@ public final class Migrations {
                     sql.execute("CREATE EXTENSION IF NOT EXISTS " + extension + " SCHEMA public");
                 }
             }
+        }
+    }
+
+    private static boolean execute(Statement sql, List<String> statements) {
+        try {
+            for (String statement : statements) {
+                sql.execute(statement);
+            }
+            return true;
+        } catch (SQLException e) {
+            return false;
         }
     }
 
@@ -173,10 +182,12 @@ public final class Migrations {
                 member(sql, statements, absent, role, worker, superuser && worker.equals(owner));
             }
         }
+        // Asked one by one: a list of privileges would be answered by any of them.
         if (absent.contains("kehu_owner")
                 || number(
                                 sql,
-                                "SELECT has_database_privilege('kehu_owner', current_database(), 'CREATE,TEMPORARY')::int")
+                                "SELECT (has_database_privilege('kehu_owner', current_database(), 'CREATE')"
+                                        + " AND has_database_privilege('kehu_owner', current_database(), 'TEMPORARY'))::int")
                         == 0) {
             statements.add(text(
                     sql, "SELECT format('GRANT CREATE, TEMPORARY ON DATABASE %I TO kehu_owner;', current_database())"));

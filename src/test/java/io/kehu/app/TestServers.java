@@ -2,6 +2,8 @@ package io.kehu.app;
 
 import io.kehu.sql.Migrations;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,92 +13,123 @@ import java.sql.Statement;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.testcontainers.containers.GenericContainer;
+import org.testcontainers.postgresql.PostgreSQLContainer;
 
-/** The PostgreSQL and the Redis of all tests of one JVM, started by the first that asks; each asker gets a database of its own. */
+/**
+ * One PostgreSQL and one Redis for all tests of a JVM, started by the first who asks. Each call of {@link #settings()}
+ * gives a database (a copy of a migrated one) and a Redis database of its own, so tests share nothing.
+ */
 public final class TestServers {
-    private static final AtomicInteger COUNTER = new AtomicInteger();
+    private static final int REDIS_DATABASES = 1_024;
+    private static final AtomicInteger NUMBER = new AtomicInteger();
 
     private TestServers() {}
 
-    private static final class Holder {
-        static final Path FOLDER;
-        static final Embedded SERVERS;
-        static final String TEMPLATE = "kehu_template";
-
-        static {
-            try {
-                FOLDER = Files.createTempDirectory("kehu-test");
-            } catch (IOException e) {
-                throw new IllegalStateException(e);
-            }
-            SERVERS = Embedded.start(Settings.load(null, environment(Map.of())));
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-                SERVERS.close();
-                try {
-                    Embedded.deleteTree(FOLDER);
-                } catch (IOException e) {
-                    System.err.println("left behind: " + FOLDER);
-                }
-            }));
-            Migrations.run(SERVERS.settings().postgresql());
-            sql("ALTER DATABASE kehu RENAME TO " + TEMPLATE);
-        }
-
-        static Map<String, String> environment(Map<String, String> more) {
-            Map<String, String> environment = new HashMap<>(Map.of(
-                    "KEHU_MODE", "test",
-                    "KEHU_HTTP_PORT", "0",
-                    "KEHU_HTTP_MANAGEMENT_PORT", "0",
-                    "KEHU_AUTH_ARGON2_MEMORY_KIB", "1024",
-                    "KEHU_POSTGRESQL_DATA_FOLDER", FOLDER.resolve("postgresql").toString(),
-                    "KEHU_POSTGRESQL_EMBEDDED_PORT", Integer.toString(freePort()),
-                    "KEHU_REDIS_DATA_FOLDER", FOLDER.resolve("redis").toString(),
-                    "KEHU_REDIS_EMBEDDED_PORT", Integer.toString(freePort()),
-                    "KEHU_BLOB_FOLDER", FOLDER.resolve("blobs").toString(),
-                    "KEHU_KEYS_FOLDER", FOLDER.resolve("keys").toString()));
-            environment.putAll(more);
-            return environment;
-        }
-
-        static void sql(String statement) {
-            String admin = SERVERS.settings()
-                    .postgresql()
-                    .ownerUri()
-                    .replace("kehu_owner@", "postgres@")
-                    .replaceAll("/kehu$", "/postgres");
-            try (Connection connection = Migrations.connect(admin, 5_000);
-                    Statement run = connection.createStatement()) {
-                run.execute(statement);
-            } catch (SQLException e) {
-                throw new IllegalStateException(statement, e);
-            }
-        }
-    }
-
-    /** Test-mode settings with a fresh, migrated database. */
+    /** Settings in test mode with random HTTP ports, empty folders and a fresh, migrated database. */
     public static Settings settings() {
         return settings(Map.of());
     }
 
-    /** The same with more settings, named as in the environment ({@code KEHU_...}). */
-    public static Settings settings(Map<String, String> more) {
-        String database = "kehu_" + COUNTER.incrementAndGet();
-        Settings servers = Holder.SERVERS.settings();
-        Holder.sql("CREATE DATABASE " + database + " TEMPLATE " + Holder.TEMPLATE);
-        Settings.Postgresql postgresql = servers.postgresql();
-        return Settings.load(null, Holder.environment(more))
-                .withServers(
-                        postgresql.at(
-                                postgresql.uri().replaceAll("/kehu$", "/" + database),
-                                postgresql.ownerUri().replaceAll("/kehu$", "/" + database)),
-                        servers.redis());
+    /** The same with some settings of its own, named like environment variables: {@code KEHU_AUTH_ACCESS_MINUTES}. */
+    public static Settings settings(Map<String, String> overrides) {
+        Settings shared = Servers.SETTINGS;
+        int number = NUMBER.incrementAndGet();
+        String database = "test_" + number;
+        String template = shared.postgresql().ownerUri();
+        String postgres = template.replaceFirst("/kehu$", "/postgres");
+        try (Connection connection = Migrations.connect(superuser(postgres), 10_000);
+                Statement sql = connection.createStatement()) {
+            sql.execute("CREATE DATABASE " + database + " TEMPLATE kehu OWNER kehu_owner");
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+        Map<String, String> environment = environment();
+        try {
+            Path folder = Files.createTempDirectory("kehu-test-");
+            folder.toFile().deleteOnExit();
+            environment.put("KEHU_KEYS_FOLDER", folder.resolve("keys").toString());
+            environment.put("KEHU_BLOB_FOLDER", folder.resolve("blobs").toString());
+            environment.put("KEHU_LOG_FOLDER", folder.resolve("log").toString());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        environment.put("KEHU_PG_URI", shared.postgresql().uri().replaceFirst("/kehu$", "/" + database));
+        environment.put("KEHU_POSTGRESQL_OWNER_URI", template.replaceFirst("/kehu$", "/" + database));
+        environment.put("KEHU_REDIS_URI", shared.redis().uri() + "/" + number % REDIS_DATABASES);
+        environment.putAll(overrides);
+        return Settings.load(null, environment);
     }
 
-    private static int freePort() {
-        try (ServerSocket socket = new ServerSocket(0)) {
+    private static Map<String, String> environment() {
+        return new HashMap<>(Map.of(
+                "KEHU_MODE", "test",
+                "KEHU_HTTP_PORT", "0",
+                "KEHU_HTTP_MANAGEMENT_PORT", "0",
+                "KEHU_SEED_CUSTOMERS", "0",
+                // Small on purpose: what is tested is the rule, not the cost of a guess.
+                "KEHU_AUTH_ARGON2_MEMORY_KIB", "1024"));
+    }
+
+    /** Only the embedded server lets anybody in as superuser; a container's owner is one already. */
+    private static String superuser(String uri) {
+        return uri.replace("//kehu_owner@", "//postgres@");
+    }
+
+    static int freePort() {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             return socket.getLocalPort();
         } catch (IOException e) {
-            throw new IllegalStateException(e);
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static final class Servers {
+        static final Settings SETTINGS = Boolean.getBoolean("kehu.test.containers") ? containers() : embedded();
+
+        private static Settings embedded() {
+            Path folder = Path.of("target", "servers").toAbsolutePath();
+            Map<String, String> environment = environment();
+            environment.put(
+                    "KEHU_POSTGRESQL_DATA_FOLDER", folder.resolve("postgresql").toString());
+            environment.put("KEHU_POSTGRESQL_EMBEDDED_PORT", Integer.toString(freePort()));
+            environment.put("KEHU_REDIS_DATA_FOLDER", folder.resolve("redis").toString());
+            environment.put("KEHU_REDIS_EMBEDDED_PORT", Integer.toString(freePort()));
+            try {
+                Files.createDirectories(folder);
+                // Says that the data of an earlier run may go, once its server (if it was killed) has been stopped.
+                Files.writeString(folder.resolve("postgresql.unfinished"), "");
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            Embedded embedded = Embedded.start(Settings.load(null, environment));
+            Runtime.getRuntime().addShutdownHook(new Thread(embedded::close));
+            return migrated(embedded.settings());
+        }
+
+        // They live as long as the JVM; Testcontainers takes them away after it.
+        @SuppressWarnings("resource")
+        private static Settings containers() {
+            PostgreSQLContainer postgresql = new PostgreSQLContainer("postgres:18")
+                    .withDatabaseName("kehu")
+                    .withUsername("postgres");
+            GenericContainer<?> redis = new GenericContainer<>("redis:7.2")
+                    .withCommand("redis-server", "--databases", Integer.toString(REDIS_DATABASES))
+                    .withExposedPorts(6379);
+            postgresql.start();
+            redis.start();
+            Map<String, String> environment = environment();
+            environment.put(
+                    "KEHU_PG_URI",
+                    "postgresql://postgres:" + postgresql.getPassword() + "@" + postgresql.getHost() + ":"
+                            + postgresql.getMappedPort(5432) + "/kehu");
+            environment.put("KEHU_REDIS_URI", "redis://" + redis.getHost() + ":" + redis.getMappedPort(6379));
+            return migrated(Settings.load(null, environment));
+        }
+
+        private static Settings migrated(Settings settings) {
+            Migrations.run(settings.postgresql());
+            return settings;
         }
     }
 }
