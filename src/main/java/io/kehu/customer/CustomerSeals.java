@@ -125,12 +125,11 @@ public final class CustomerSeals {
      * @return empty where the text holds nothing that can be looked for
      */
     List<int[]> wanted(String name, boolean exact) {
-        List<int[]> alternatives = new ArrayList<>();
-        for (int[] alternative : exact ? List.of(new int[] {names.exact(name)}) : names.query(name)) {
-            if (alternative.length > 0) {
-                alternatives.add(alternative);
-            }
+        List<int[]> alternatives = new ArrayList<>(names.query(name));
+        if (exact && !alternatives.isEmpty()) {
+            alternatives = new ArrayList<>(List.of(new int[] {names.exact(name)}));
         }
+        alternatives.removeIf(tokens -> tokens.length == 0);
         return alternatives;
     }
 
