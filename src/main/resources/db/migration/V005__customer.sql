@@ -122,3 +122,11 @@ GRANT SELECT ON customer.search_token TO kehu_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON customer.unmasking TO kehu_app;
 -- After a load of many rows: statistics for the planner, the visibility map for scans of an index alone.
 GRANT MAINTAIN ON customer.customer, customer.sealed, customer.search_token, customer.blind TO kehu_app;
+
+-- How far each invented population has been entered; moves in the transaction of the chunk, so that a killed seed goes on.
+CREATE TABLE customer.seeding (
+    seed      bigint PRIMARY KEY,
+    reference date NOT NULL,
+    position  bigint NOT NULL
+);
+GRANT SELECT, INSERT, UPDATE ON customer.seeding TO kehu_app;

@@ -3,13 +3,14 @@ package io.kehu.app;
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
 import io.kehu.bus.Call;
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
-import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
-import io.kehu.customer.CustomerVerticle;
 import io.kehu.event.EventLog;
 import io.kehu.event.Ticker;
 import io.kehu.http.AccessLog;
@@ -25,14 +26,11 @@ import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
-import io.kehu.iam.branch.BranchVerticle;
-import io.kehu.ops.event.EventVerticle;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
-import io.vertx.core.Deployable;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -49,10 +47,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** One running node: which parts it is made of, and the order in which they start and stop. */
@@ -120,47 +118,50 @@ public final class Deployment {
                 new Database.Answers(b -> vault.sealSystem("answer", b), b -> vault.openSystem("answer", b)));
         closers.add(database::close);
         Clock clock = new Clock();
-        UnaryOperator<byte[]> mac = bytes -> vault.hmac("cursor", bytes);
-        return domains(database, vault, new NameTokens(keys), clock, mac)
-                .compose(v -> Cache.open(vertx, cache(settings)))
+        EventLog events = new EventLog(database);
+        return Cache.open(vertx, cache(settings))
                 .compose(cache -> {
                     closers.add(cache::close);
-                    Ticker ticker = new Ticker(
-                            vertx,
-                            database,
-                            settings.events().tickMillis(),
-                            settings.calls().idempotencyHours());
-                    closers.add(() -> {
-                        ticker.stop();
-                        return Future.succeededFuture();
+                    RateLimit rates = rates(settings.rate(), cache, vault);
+                    Kernel kernel = new Kernel(vertx, database, clock, keys, vault, rates, events, settings::at);
+                    return domains(kernel).compose(v -> {
+                        startTicker(database);
+                        return settings.node().http()
+                                ? http(contract, kernel, cache)
+                                : manage(database, Map.of("redis", cache));
                     });
-                    return settings.node().http()
-                            ? http(contract, database, clock, vault, new Signer(keys, "kehu"), cache)
-                            : manage(database, Map.of("redis", cache));
                 })
                 .onSuccess(v -> accepting = true);
     }
 
-    /** Every domain of the house, by the name that settings and bus use. */
-    private Future<Void> domains(
-            Database database, Vault vault, NameTokens names, Clock clock, UnaryOperator<byte[]> mac) {
-        Map<String, Supplier<Deployable>> domains = new LinkedHashMap<>();
-        domains.put("iam", () -> new BranchVerticle(database, mac));
-        domains.put("customer", () -> new CustomerVerticle(database, vault, names, mac, clock, settings.zone()));
-        domains.put("ops", () -> new EventVerticle(database, new EventLog(database)));
-        Future<Void> deployed = Future.succeededFuture();
-        for (Map.Entry<String, Supplier<Deployable>> domain : domains.entrySet()) {
-            if (settings.node().runs(domain.getKey())) {
-                deployed = deployed.compose(
-                                v -> vertx.deployVerticle(domain.getValue().get()))
+    private void startTicker(Database database) {
+        Ticker ticker = new Ticker(
+                vertx,
+                database,
+                settings.events().tickMillis(),
+                settings.calls().idempotencyHours());
+        closers.add(() -> {
+            ticker.stop();
+            return Future.succeededFuture();
+        });
+    }
+
+    /** Serves the domains that this node is to run. */
+    private Future<Void> domains(Kernel kernel) {
+        Future<Void> served = Future.succeededFuture();
+        for (Domain domain : ServiceLoader.load(Domain.class)) {
+            Operations operations = domain.operations(kernel);
+            if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
+                served = served.compose(v -> vertx.deployVerticle(context -> operations.serve(vertx)))
                         .mapEmpty();
             }
         }
-        return deployed;
+        return served;
     }
 
-    private Future<Void> http(
-            Contract contract, Database database, Clock clock, Vault vault, Signer signer, Cache cache) {
+    private Future<Void> http(Contract contract, Kernel kernel, Cache cache) {
+        Database database = kernel.database();
+        Clock clock = kernel.clock();
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
                 vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
@@ -172,7 +173,7 @@ public final class Deployment {
                 vertx,
                 database,
                 clock,
-                signer,
+                new Signer(kernel.keys(), "kehu"),
                 revocations,
                 new Authenticator.Options(auth.verifiedTokens(), auth.signatureWorkers(), auth.signatureQueue()));
         closers.add(authenticator::close);
@@ -185,7 +186,7 @@ public final class Deployment {
         Settings.Events events = settings.events();
         EventStream streams = new EventStream(
                 vertx,
-                new EventLog(database),
+                kernel.events(),
                 authenticator,
                 new EventStream.Options(
                         events.pollMillis(),
@@ -199,7 +200,7 @@ public final class Deployment {
                 new Routes(contract.operations()),
                 new BusBridge(vertx, settings.calls().maxInFlight()),
                 authenticator,
-                new Gate(http.trustedProxies(), rates(settings.rate(), cache, vault)),
+                new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),
                 accessLog,
                 new Connections(

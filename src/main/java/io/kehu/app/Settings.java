@@ -1,5 +1,6 @@
 package io.kehu.app;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.time.ZoneId;
 import java.util.List;
@@ -29,7 +30,8 @@ public record Settings(
         Vault vault,
         Cache cache,
         Seed seed,
-        Log log) {
+        Log log,
+        SettingsTree tree) {
 
     public enum Mode {
         DEMO,
@@ -217,6 +219,11 @@ public record Settings(
         return tree.masked();
     }
 
+    /** The value of a setting by its path: what domains read. */
+    public JsonNode at(String path) {
+        return tree.at(path);
+    }
+
     public boolean production() {
         return mode == Mode.PRODUCTION;
     }
@@ -241,7 +248,8 @@ public record Settings(
                 vault,
                 cache,
                 seed,
-                log);
+                log,
+                tree);
     }
 
     private static Settings from(SettingsTree root) {
@@ -320,7 +328,8 @@ public record Settings(
                         root.group("cache").count("seconds", "seconds", 1, 86_400),
                         root.group("cache").count("maxEntryBytes", "bytes", 1_024, 16 << 20)),
                 new Seed(root.group("seed").count("customers", "customers", 0, 10_000_000)),
-                new Log(log.path("folder"), log.oneOf("level", Level.class)));
+                new Log(log.path("folder"), log.oneOf("level", Level.class)),
+                root);
     }
 
     private static Http http(SettingsTree http) {

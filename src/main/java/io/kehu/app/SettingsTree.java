@@ -49,6 +49,11 @@ final class SettingsTree {
         this.prefix = prefix;
     }
 
+    /** The value at a path like {@code auth.accessMinutes}. */
+    JsonNode at(String path) {
+        return node.requiredAt("/" + path.replace('.', '/'));
+    }
+
     static SettingsTree load(@Nullable Path file, Map<String, String> environment) {
         ObjectNode tree = defaults();
         if (file != null) {

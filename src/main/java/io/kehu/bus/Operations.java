@@ -36,6 +36,11 @@ public final class Operations {
         return this;
     }
 
+    /** The bus address, which is the tag in the contract. */
+    public String address() {
+        return address;
+    }
+
     public Set<String> ids() {
         return Set.copyOf(table.keySet());
     }

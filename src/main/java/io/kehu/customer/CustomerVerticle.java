@@ -1,44 +1,27 @@
 package io.kehu.customer;
 
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.crypto.NameTokens;
-import io.kehu.crypto.Vault;
-import io.kehu.sql.Clock;
-import io.kehu.sql.Database;
-import io.vertx.core.Future;
-import io.vertx.core.VerticleBase;
 import java.time.ZoneId;
-import java.util.function.UnaryOperator;
 
 /** The operations of the tag customer. */
-public final class CustomerVerticle extends VerticleBase {
-    private final CustomerService service;
-
-    /**
-     * Serves customers.
-     *
-     * @param mac keyed hash for cursors
-     * @param zone where the bank's day begins: ages and quotas count by it
-     */
-    public CustomerVerticle(
-            Database database, Vault vault, NameTokens tokens, UnaryOperator<byte[]> mac, Clock clock, ZoneId zone) {
-        CustomerSeals seals = new CustomerSeals(vault, tokens);
-        this.service = new CustomerService(
-                database,
-                new CustomerStore(database, seals),
-                new CustomerSearchStore(database, seals, mac),
-                clock,
-                zone);
-    }
-
+public final class CustomerVerticle implements Domain {
     @Override
-    public Future<?> start() {
+    public Operations operations(Kernel kernel) {
+        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerService service = new CustomerService(
+                kernel.database(),
+                new CustomerStore(kernel.database(), seals),
+                new CustomerSearchStore(kernel.database(), seals, kernel::cursorMac),
+                kernel.clock(),
+                ZoneId.of(kernel.text("zone")));
         return Operations.at("customer")
                 .on("createCustomer", service::create)
                 .on("getCustomer", service::get)
                 .on("changeCustomer", service::change)
                 .on("listCustomers", service::list)
-                .on("searchCustomers", service::search)
-                .serve(vertx);
+                .on("searchCustomers", service::search);
     }
 }

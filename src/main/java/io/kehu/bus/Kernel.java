@@ -1,0 +1,41 @@
+package io.kehu.bus;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.cache.RateLimit;
+import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.Vault;
+import io.kehu.event.EventLog;
+import io.kehu.sql.Clock;
+import io.kehu.sql.Database;
+import io.vertx.core.Vertx;
+import java.util.function.Function;
+
+/**
+ * What a domain may use: the parts of one running node.
+ *
+ * @param settings the value of a setting by its path in {@code conf/kehu.yaml}, checked at the start
+ */
+public record Kernel(
+        Vertx vertx,
+        Database database,
+        Clock clock,
+        KeyStore keys,
+        Vault vault,
+        RateLimit rates,
+        EventLog events,
+        Function<String, JsonNode> settings) {
+
+    /** A whole number from the settings, e.g. {@code auth.accessMinutes}. */
+    public int number(String setting) {
+        return settings.apply(setting).asInt();
+    }
+
+    public String text(String setting) {
+        return settings.apply(setting).asText();
+    }
+
+    /** The keyed hash that binds a cursor to its list. */
+    public byte[] cursorMac(byte[] bytes) {
+        return vault.hmac("cursor", bytes);
+    }
+}
