@@ -13,6 +13,7 @@ import io.kehu.customer.CustomerStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
@@ -99,9 +100,9 @@ public final class SeedRun {
             if (rows <= 0) {
                 return Future.succeededFuture(0L);
             }
-            return chunks(plan, plan.from, prepared(plan, plan.from))
-                    .compose(v -> tidy())
-                    .map(rows);
+            Promise<Void> end = Promise.promise();
+            chunks(plan, plan.from, prepared(plan, plan.from), end);
+            return end.future().compose(v -> tidy()).map(rows);
         });
     }
 
@@ -152,18 +153,21 @@ public final class SeedRun {
                 false);
     }
 
-    private Future<Void> chunks(Plan plan, long from, Future<CustomerStore.@Nullable Chunk> ready) {
-        return ready.compose(chunk -> {
+    /** One chunk after the other. A promise and not a chain of futures, which would keep every chunk in memory. */
+    private void chunks(Plan plan, long from, Future<CustomerStore.@Nullable Chunk> ready, Promise<Void> end) {
+        ready.onFailure(end::fail).onSuccess(chunk -> {
             if (chunk == null) {
-                return Future.succeededFuture();
+                end.complete();
+                return;
             }
             long next = from + chunk.rows().size();
             Future<CustomerStore.@Nullable Chunk> following = prepared(plan, next);
             Call call = Call.internal("seedCustomers", Call.Lane.JOB, CHUNK_MILLIS);
-            return database.bulk(call, tx -> move(tx, plan, from, next).compose(v -> store.insertMany(tx, chunk)))
-                    .compose(done -> {
+            database.bulk(call, tx -> move(tx, plan, from, next).compose(v -> store.insertMany(tx, chunk)))
+                    .onFailure(end::fail)
+                    .onSuccess(done -> {
                         tell(plan, next);
-                        return chunks(plan, next, following);
+                        chunks(plan, next, following, end);
                     });
         });
     }
