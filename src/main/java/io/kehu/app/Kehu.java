@@ -1,8 +1,11 @@
 package io.kehu.app;
 
+import io.kehu.http.Contract;
 import io.kehu.sql.Migrations;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.net.BindException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletionException;
@@ -104,6 +107,23 @@ public final class Kehu implements Runnable {
             mixinStandardHelpOptions = true)
     void config() {
         out.print(Settings.masked(file(), System.getenv()));
+    }
+
+    @Command(
+            name = "openapi",
+            description = "Print the contract as one OpenAPI document (JSON).",
+            mixinStandardHelpOptions = true)
+    void openapi(@Option(names = "--output", description = "Write to this file instead.") @Nullable Path output)
+            throws IOException {
+        String document = Contract.load(
+                        Settings.load(file(), System.getenv()).calls().defaultTimeoutMillis())
+                .document()
+                .toPrettyString();
+        if (output == null) {
+            out.println(document);
+        } else {
+            Files.writeString(output, document + "\n");
+        }
     }
 
     @Command(
