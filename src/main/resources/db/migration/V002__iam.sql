@@ -44,19 +44,19 @@ INSERT INTO iam.role (code, name_en, name_zh, scope, permissions) VALUES
 ('administrator', 'System administrator', '系统管理员', 'NONE',
     '{branch:read,branch:manage,staff:read,staff:manage,role:read,parameter:read,parameter:manage,event:read,clock:manage}'),
 ('branch-head', 'Branch head', '支行行长', 'BRANCH',
-    '{branch:read,staff:read,role:read,customer:read,customer:create,customer:update,customer:unmask,event:read,parameter:read}'),
+    '{branch:read,staff:read,role:read,customer:read,customer:create,customer:update,customer:finance,customer:unmask,event:read,parameter:read}'),
 ('customer-manager', 'Customer manager', '客户经理', 'OWN',
-    '{branch:read,customer:read,customer:create,customer:update,customer:unmask,event:read}'),
+    '{branch:read,customer:read,customer:create,customer:update,customer:finance,customer:unmask,event:read}'),
 ('operator', 'Operator', '操作员', 'BRANCH',
-    '{branch:read,customer:read,customer:create,customer:update,customer:import,event:read}'),
+    '{branch:read,customer:read,customer:create,customer:update,customer:finance,customer:import,event:read}'),
 ('analyst', 'Analyst', '数据分析员', 'ALL',
-    '{branch:read,customer:read,event:read}'),
+    '{branch:read,customer:read,customer:finance,event:read}'),
 ('auditor', 'Auditor', '审计员', 'ALL',
-    '{branch:read,staff:read,role:read,customer:read,parameter:read,event:read}'),
+    '{branch:read,staff:read,role:read,customer:read,customer:finance,parameter:read,event:read}'),
 ('finance', 'Finance', '财务', 'ALL',
-    '{branch:read,customer:read,event:read}'),
+    '{branch:read,customer:read,customer:finance,event:read}'),
 ('risk', 'Risk', '风险管理', 'ALL',
-    '{branch:read,customer:read,customer:unmask,event:read,parameter:read}'),
+    '{branch:read,customer:read,customer:finance,customer:unmask,event:read,parameter:read}'),
 ('desk-agent', 'Desk agent', '客服坐席', 'ALL',
     '{branch:read,customer:read,customer:unmask,event:read}'),
 ('marketing', 'Marketing', '市场营销', 'ALL',
@@ -92,6 +92,11 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER check_roles BEFORE INSERT OR UPDATE OF roles ON iam.staff FOR EACH ROW EXECUTE FUNCTION iam.check_roles();
+
+-- Published for other domains: who may be given work, and where.
+CREATE VIEW iam.active_staff AS SELECT id, branch_id, roles FROM iam.staff WHERE state = 'active';
+CREATE VIEW iam.open_branch AS SELECT id, code, parent_id FROM iam.branch WHERE state = 'open';
+GRANT SELECT, UPDATE ON iam.active_staff, iam.open_branch TO kehu_app;  -- UPDATE: for FOR SHARE
 
 -- Sessions -------------------------------------------------------------------------------------------------------------
 CREATE TABLE iam.session (

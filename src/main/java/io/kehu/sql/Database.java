@@ -104,6 +104,10 @@ public final class Database {
             // Selectivity differs a thousandfold between values of one filter: plan for the values at hand.
             connect.addProperty("plan_cache_mode", "force_custom_plan");
         }
+        if (lane == Call.Lane.SEARCH) {
+            // A first page is met soon along an index that is in its order; other joins read all candidates first.
+            connect.addProperty("enable_mergejoin", "off").addProperty("enable_hashjoin", "off");
+        }
         return PgBuilder.pool()
                 .with(new PoolOptions()
                         .setName("kehu-" + lane)

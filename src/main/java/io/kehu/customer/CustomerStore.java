@@ -1,0 +1,345 @@
+package io.kehu.customer;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Principal;
+import io.kehu.crypto.Vault;
+import io.kehu.event.Event;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.kehu.sql.Where;
+import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.Tuple;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** SQL of single customers, and of many new ones at once. */
+public final class CustomerStore {
+    private static final String FACTS = Fact.ALL.stream().map(Fact::column).collect(Collectors.joining(", "));
+
+    private static final String READ = "SELECT " + columns(Fact.ALL) + """
+            , s.personal, k.epoch, k.wrapped
+            FROM customer.customer c
+            JOIN customer.sealed s ON s.id = c.id
+            JOIN kehu.data_key k ON k.subject_id = c.id
+            """;
+    /** The scope is today's, the values are of then; a ciphertext is opened by today's key or not at all. */
+    private static final String READ_PAST = "SELECT " + columns(Fact.ALL) + """
+            , s.personal, k.epoch, k.wrapped
+            FROM customer.customer live
+            JOIN customer.customer_all c ON c.id = live.id
+            JOIN customer.sealed_all s ON s.id = c.id AND s.version = c.sealed_version
+            JOIN kehu.data_key k ON k.subject_id = c.id
+            """;
+
+    private static final String INSERT = """
+            WITH key AS (
+                INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped) VALUES ($1, 'customer', $2, $3)),
+            made AS (
+                INSERT INTO customer.customer (id, branch_id, manager_id, tokens, %s)
+                VALUES ($1, $4, $5, $6, %s)
+                RETURNING *),
+            sealing AS (
+                INSERT INTO customer.sealed (id, personal) VALUES ($1, $7)),
+            blinding AS (
+                INSERT INTO customer.blind (seq, kind, value)
+                SELECT made.seq, b.kind, b.value FROM made, unnest($8::text[], $9::bytea[]) AS b(kind, value))
+            SELECT %s FROM made c""".formatted(FACTS, parameters(10), columns(Fact.ALL));
+
+    private static final String UPDATE = """
+            UPDATE customer.customer c
+            SET branch_id = $2, manager_id = $3, tokens = $4, sealed_version = $5, (%s) = ROW(%s)
+            WHERE id = $1 RETURNING %s""".formatted(FACTS, parameters(6), columns(Fact.ALL));
+
+    private static final String UPDATE_SEALED = "UPDATE customer.sealed SET personal = $2 WHERE id = $1";
+    private static final String FORGET_BLINDS = "DELETE FROM customer.blind WHERE seq = $1 AND value <> ALL ($2)";
+    private static final String ADD_BLINDS = """
+            INSERT INTO customer.blind (seq, kind, value)
+            SELECT $1, b.kind, b.value FROM unnest($2::text[], $3::bytea[]) AS b(kind, value)
+            WHERE NOT EXISTS (SELECT FROM customer.blind h WHERE h.seq = $1 AND h.value = b.value)""";
+
+    /** Held until the end of the transaction: a branch that closes meanwhile waits. */
+    private static final String OPEN_BRANCH = "SELECT id FROM iam.open_branch WHERE id = $1 FOR SHARE";
+
+    private static final String STAFF_THERE =
+            "SELECT id FROM iam.active_staff WHERE id = $1 AND branch_id = $2 FOR SHARE";
+
+    private static final String COUNT_UNMASKING = """
+            INSERT INTO customer.unmasking AS u (staff_id, day, used)
+            VALUES ($1, (kehu.now() AT TIME ZONE $2)::date, 1)
+            ON CONFLICT (staff_id, day) DO UPDATE SET used = u.used + 1 WHERE u.used < $3
+            RETURNING used""";
+
+    private static final String INSERT_MANY = """
+            WITH given AS (
+                SELECT * FROM unnest($1::uuid[], $2::int4[], $3::bytea[], $4::uuid[], $5::uuid[], $6::text[], $7::bytea[], %s)
+                    WITH ORDINALITY AS g(id, epoch, wrapped, branch_id, manager_id, tokens, personal, %s, place)),
+            key AS (
+                INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped)
+                SELECT id, 'customer', epoch, wrapped FROM given),
+            made AS (
+                INSERT INTO customer.customer (id, branch_id, manager_id, tokens, %s)
+                SELECT id, branch_id, manager_id, tokens::int4[], %s FROM given ORDER BY place)
+            INSERT INTO customer.sealed (id, personal) SELECT id, personal FROM given""".formatted(
+                    many(i -> "$" + (i + 8) + "::text[]"),
+                    FACTS,
+                    FACTS,
+                    many(i -> Fact.ALL.get(i).column() + "::" + Fact.ALL.get(i).type()));
+
+    /** A statement of its own: joined to the rows that the same statement makes, it would be a nested loop over both. */
+    private static final String BLIND_MANY = """
+            INSERT INTO customer.blind (seq, kind, value)
+            SELECT c.seq, b.kind, b.value
+            FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS b(id, kind, value) JOIN customer.customer c ON c.id = b.id""";
+
+    /** By external id: which of these there are, for imports that change what is known. */
+    private static final String BY_EXTERNAL = """
+            SELECT b.value, c.id FROM customer.blind b JOIN customer.customer c ON c.seq = b.seq
+            WHERE b.kind = 'external' AND b.value = ANY ($1) AND c.deleted_at IS NULL""";
+
+    private final Database database;
+    private final CustomerSeals seals;
+
+    public CustomerStore(Database database, CustomerSeals seals) {
+        this.database = database;
+        this.seals = seals;
+    }
+
+    private interface Part {
+        String of(int i);
+    }
+
+    private static String many(Part part) {
+        return Stream.iterate(0, i -> i + 1)
+                .limit(Fact.ALL.size())
+                .map(part::of)
+                .collect(Collectors.joining(", "));
+    }
+
+    /** Facts travel as texts and become what they are in the database. */
+    private static String parameters(int from) {
+        return many(i -> "$" + (from + i) + "::text::" + Fact.ALL.get(i).type());
+    }
+
+    static String columns(List<Fact> facts) {
+        return "c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version, c.valid_from, "
+                + facts.stream().map(fact -> "c." + fact.column()).collect(Collectors.joining(", "));
+    }
+
+    Customer opened(Row row) {
+        return Customer.from(row, Fact.ALL, seals.open(row));
+    }
+
+    /** One round trip. Fails with {@code customer.notFound}, also out of scope. */
+    Future<Customer> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
+        if (asOf == null) {
+            Where where = readable(call.principal(), id);
+            return database.row(call, READ + where.sql(), where.values(), "customer.notFound")
+                    .map(this::opened);
+        }
+        Where where = Where.inScopeOf(call.principal(), "live.branch_id", "live.manager_id")
+                .and("live.id = ?", id)
+                .and("live.deleted_at IS NULL")
+                .and("c.valid_from <= ?", asOf)
+                .and("c.valid_to > ?", asOf);
+        return database.row(call, READ_PAST + where.sql(), where.values(), "customer.notFound")
+                .map(this::opened);
+    }
+
+    private static Where readable(Principal principal, UUID id) {
+        return Where.inScopeOf(principal, "c.branch_id", "c.manager_id")
+                .and("c.id = ?", id)
+                .and("c.deleted_at IS NULL");
+    }
+
+    /** The same within a transaction that holds the row. */
+    Future<Row> locked(Tx tx, UUID id) {
+        Where where = readable(tx.principal(), id);
+        return tx.row(READ + where.sql() + " FOR UPDATE OF c", where.values(), "customer.notFound");
+    }
+
+    Future<Customer> insert(Tx tx, Customer customer) {
+        Vault.NewKey key = seals.newKey(customer.id());
+        List<CustomerSeals.Blind> blinds = seals.blinds(customer.personal());
+        Tuple values = Tuple.of(
+                customer.id(),
+                key.epoch(),
+                Buffer.buffer(key.wrapped()),
+                customer.branchId(),
+                customer.managerId(),
+                seals.tokens(customer.personal()),
+                seals.seal(seals.key(key), customer.personal()));
+        values.addArrayOfString(kinds(blinds)).addArrayOfBuffer(values(blinds));
+        Fact.ALL.forEach(fact -> values.addString(customer.fact(fact.field())));
+        return tx.row(INSERT, values, "server.failure").map(row -> Customer.from(row, Fact.ALL, customer.personal()));
+    }
+
+    Future<Customer> update(Tx tx, Row before, Customer after) {
+        Tuple values = Tuple.of(
+                after.id(), after.branchId(), after.managerId(), seals.tokens(after.personal()), after.sealedVersion());
+        Fact.ALL.forEach(fact -> values.addString(after.fact(fact.field())));
+        Future<?> sealing = after.sealedVersion() == before.getLong("sealed_version")
+                ? Future.succeededFuture()
+                : reseal(tx, before, after);
+        return sealing.compose(v -> tx.row(UPDATE, values, "customer.notFound"))
+                .map(row -> Customer.from(row, Fact.ALL, after.personal()));
+    }
+
+    private Future<?> reseal(Tx tx, Row before, Customer after) {
+        List<CustomerSeals.Blind> blinds = seals.blinds(after.personal());
+        return tx.query(UPDATE_SEALED, Tuple.of(after.id(), seals.seal(seals.key(before), after.personal())))
+                .compose(v -> tx.query(FORGET_BLINDS, Tuple.of(after.seq(), (Object) values(blinds))))
+                .compose(v -> tx.query(ADD_BLINDS, Tuple.of(after.seq(), kinds(blinds), values(blinds))));
+    }
+
+    private static String[] kinds(List<CustomerSeals.Blind> blinds) {
+        return blinds.stream().map(CustomerSeals.Blind::kind).toArray(String[]::new);
+    }
+
+    private static Buffer[] values(List<CustomerSeals.Blind> blinds) {
+        return blinds.stream().map(CustomerSeals.Blind::value).toArray(Buffer[]::new);
+    }
+
+    /** Fails with {@code customer.branchUnknown} unless the branch is open. */
+    Future<Void> mustBeOpen(Tx tx, UUID branch) {
+        return tx.row(OPEN_BRANCH, Tuple.of(branch), "customer.branchUnknown").mapEmpty();
+    }
+
+    /** Fails with {@code customer.managerUnknown} unless the staff member works at the branch. */
+    Future<Void> mustWorkAt(Tx tx, @Nullable UUID manager, UUID branch) {
+        return manager == null
+                ? Future.succeededFuture()
+                : tx.row(STAFF_THERE, Tuple.of(manager, branch), "customer.managerUnknown")
+                        .mapEmpty();
+    }
+
+    /** Counts one reading in full; {@code customer.unmaskQuota} where the day's quota is used up. */
+    Future<Void> countUnmasking(Tx tx, String zone, int quota) {
+        return tx.row(COUNT_UNMASKING, Tuple.of(tx.principal().subject(), zone, quota), "customer.unmaskQuota")
+                .mapEmpty();
+    }
+
+    // ---- many at once
+
+    /**
+     * Rows of a chunk, sealed and in the form of the statement's arrays.
+     *
+     * @param hash SHA-256 over ids and ciphertexts in order
+     */
+    @SuppressWarnings("ArrayRecordComponent") // on its way to the database, never compared
+    public record Chunk(List<Customer> rows, Tuple values, Tuple blinds, byte[] hash) {}
+
+    /**
+     * Seals, tokenises and blinds a chunk of new customers: about 40 µs of computing each, so call it from a worker.
+     *
+     * @param rows drafts that went through {@link CustomerRules#checked}, 1 to 5,000
+     */
+    public Chunk prepare(List<Customer> rows) {
+        int n = rows.size();
+        UUID[] ids = new UUID[n];
+        Integer[] epochs = new Integer[n];
+        Buffer[] wrapped = new Buffer[n];
+        UUID[] branches = new UUID[n];
+        UUID[] managers = new UUID[n];
+        String[] tokens = new String[n];
+        Buffer[] personal = new Buffer[n];
+        List<UUID> owners = new ArrayList<>(3 * n);
+        List<CustomerSeals.Blind> blinds = new ArrayList<>(3 * n);
+        MessageDigest digest = sha256();
+        for (int i = 0; i < n; i++) {
+            Customer row = rows.get(i);
+            Vault.NewKey key = seals.newKey(row.id());
+            ids[i] = row.id();
+            epochs[i] = key.epoch();
+            wrapped[i] = Buffer.buffer(key.wrapped());
+            branches[i] = row.branchId();
+            managers[i] = row.managerId();
+            tokens[i] = Arrays.toString(seals.tokens(row.personal()))
+                    .replace('[', '{')
+                    .replace(']', '}');
+            personal[i] = seals.seal(seals.key(key), row.personal());
+            for (CustomerSeals.Blind blind : seals.blinds(row.personal())) {
+                owners.add(row.id());
+                blinds.add(blind);
+            }
+            digest.update(ByteBuffer.allocate(16)
+                    .putLong(row.id().getMostSignificantBits())
+                    .putLong(row.id().getLeastSignificantBits())
+                    .array());
+            digest.update(personal[i].getBytes());
+        }
+        Tuple values = Tuple.tuple()
+                .addArrayOfUUID(ids)
+                .addArrayOfInteger(epochs)
+                .addArrayOfBuffer(wrapped)
+                .addArrayOfUUID(branches)
+                .addArrayOfUUID(managers)
+                .addArrayOfString(tokens)
+                .addArrayOfBuffer(personal);
+        Tuple lookups = Tuple.tuple()
+                .addArrayOfUUID(owners.toArray(UUID[]::new))
+                .addArrayOfString(kinds(blinds))
+                .addArrayOfBuffer(values(blinds));
+        for (Fact fact : Fact.ALL) {
+            values.addArrayOfString(
+                    rows.stream().map(row -> row.fact(fact.field())).toArray(String[]::new));
+        }
+        return new Chunk(rows, values, lookups, digest.digest());
+    }
+
+    /**
+     * Inserts a prepared chunk through the bulk door's transaction: two statements, one range event, no audit per row.
+     * Problems: customer.idTaken, customer.externalIdTaken, customer.branchUnknown, customer.managerUnknown; the whole
+     * chunk is refused then.
+     */
+    public Future<Database.Chunk> insertMany(Tx tx, Chunk chunk) {
+        List<Customer> rows = chunk.rows();
+        UUID first = rows.get(0).id();
+        UUID last = rows.get(rows.size() - 1).id();
+        Event event = Event.of("customer.manyCreated", tx.auditId(), 1, "customer:read")
+                .with("rows", rows.size())
+                .with("first", first.toString())
+                .with("last", last.toString());
+        return tx.query(INSERT_MANY, chunk.values())
+                .compose(made -> tx.query(BLIND_MANY, chunk.blinds()))
+                .map(done -> new Database.Chunk(
+                        "customer", rows.size(), chunk.hash(), first.toString(), last.toString(), event));
+    }
+
+    /**
+     * Which ids of another system are known, for imports that change instead of creating. Bounded by the caller's chunk.
+     *
+     * @return the customer of each id, or null, in the order of the ids
+     */
+    public Future<List<@Nullable UUID>> byExternalIds(Tx tx, String source, List<String> externalIds) {
+        List<Buffer> wanted = externalIds.stream()
+                .map(id -> seals.external(source, id).value())
+                .toList();
+        return tx.query(BY_EXTERNAL, Tuple.tuple().addArrayOfBuffer(wanted.toArray(Buffer[]::new)))
+                .map(rows -> {
+                    java.util.Map<Buffer, UUID> known = new java.util.HashMap<>();
+                    rows.forEach(row -> known.put(row.getBuffer("value"), row.getUUID("id")));
+                    List<@Nullable UUID> found = new ArrayList<>();
+                    wanted.forEach(value -> found.add(known.get(value)));
+                    return found;
+                });
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
