@@ -76,8 +76,9 @@ class TransfersTest {
     }
 
     private static Handler<HttpServerRequest> answer(Transfers transfers) {
+        Connections connections = new Connections(vertx, 100, 100, 10_000, 60_000);
         return request -> transfers.send(
-                new Exchange(request, "test", (exchange, status, code, micros) -> {}),
+                new Exchange(request, "test", connections, (exchange, status, code, micros) -> {}),
                 new Reply.Download(
                         UUID.fromString(request.path().substring(1)), "客户 \"A\".csv", "text/csv; charset=utf-8"));
     }
