@@ -113,12 +113,27 @@ class AuthorizationMatrixTest {
                 "changeStaff",
                 (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation), "{\"name\": \"改名\"}")
                         .ifMatch(version("iam.staff", cast.people.get(relation))));
+        fixtures.put("createParameter", (cast, relation) -> new Request("/v1/parameters", """
+                {"name": "new.one", "kind": "number", "value": "1", "aboutEn": "new", "aboutZh": "新"}"""));
+        fixtures.put("getParameter", (cast, relation) -> new Request("/v1/parameters/" + parameter("name")));
+        fixtures.put(
+                "listParameterVersions",
+                (cast, relation) -> new Request("/v1/parameters/" + parameter("name") + "/versions"));
+        fixtures.put(
+                "changeParameter",
+                (cast, relation) -> new Request(
+                                "/v1/parameters/" + parameter("name"), "{\"value\": \"" + parameter("value") + "\"}")
+                        .ifMatch(parameter("version")));
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
 
     private static Object version(String table, UUID id) {
         return kehu.value("SELECT version FROM " + table + " WHERE id = ?", id);
+    }
+
+    private static Object parameter(String column) {
+        return kehu.value("SELECT " + column + "::text FROM ops.parameter ORDER BY name LIMIT 1");
     }
 
     private static String freshRefreshToken() {
@@ -248,6 +263,15 @@ class AuthorizationMatrixTest {
         request.headers.forEach((name, value) -> headers.addAll(List.of(name, value)));
         if (operation.kind() == Operation.Kind.COMMAND && !IN_EARNEST.contains(operation.id())) {
             headers.addAll(List.of("Dry-Run", "true"));
+        }
+        if (operation.kind() == Operation.Kind.STREAM) {
+            // A stream does not end: what counts is how it begins.
+            int status = cast.caller.begin(request.path);
+            int expected = reaches(cell, relation) ? 200 : cast.role.equals(ANONYMOUS) ? 401 : 403;
+            if (status != expected) {
+                (status == 200 ? leaks : wrong).add(operation.id() + " by " + cast.role + " answered " + status);
+            }
+            return;
         }
         Answer answer =
                 cast.caller.send(operation.method(), request.path, request.body, headers.toArray(String[]::new));

@@ -222,6 +222,11 @@ public final class TestKehu implements AutoCloseable {
         return signIn(staff(headOffice(), roles));
     }
 
+    /** Somebody with a token from elsewhere. */
+    public Caller with(@Nullable String token) {
+        return new Caller(Principal.NOBODY, token);
+    }
+
     /** Somebody without a token. */
     public Caller anonymous() {
         return new Caller(Principal.NOBODY, null);
@@ -261,6 +266,25 @@ public final class TestKehu implements AutoCloseable {
 
         public Answer send(String method, String path, @Nullable String body, String... headers) {
             return send(method, path, body == null ? null : body.getBytes(StandardCharsets.UTF_8), headers);
+        }
+
+        /** The status with which a stream begins; the stream is left at once. */
+        public int begin(String path) {
+            HttpRequest.Builder request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + path))
+                    .timeout(Duration.ofSeconds(30));
+            if (token != null) {
+                request.setHeader("Authorization", "Bearer " + token);
+            }
+            try {
+                HttpResponse<java.io.InputStream> response =
+                        CLIENT.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+                response.body().close();
+                return response.statusCode();
+            } catch (IOException e) {
+                throw new IllegalStateException(path, e);
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
         }
 
         /** Header values may come as names and values in turn; a given Content-Type replaces the usual one. */
