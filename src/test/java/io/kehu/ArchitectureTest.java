@@ -71,14 +71,12 @@ class ArchitectureTest {
             .haveSimpleNameStartingWith("Abstract");
 
     @ArchTest
-    static final ArchRule servicesAndStoresStandInDomainsAndStayInTheirPackage = classes()
-            .that()
-            .haveSimpleNameEndingWith("Service")
-            .or()
-            .haveSimpleNameEndingWith("Store")
-            .and(DOMAINS)
+    static final ArchRule servicesAndStoresAreNotSeenOutsideTheirPackage = classes()
+            .that(DOMAINS)
+            .and()
+            .haveNameMatching(".*(Service|Store)")
             .should()
-            .resideOutsideOfPackages(KERNEL);
+            .notBePublic();
 
     @ArchTest
     static final ArchRule servicesKnowNoHttpAndNoSqlClient = noClasses()

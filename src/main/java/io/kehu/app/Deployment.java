@@ -56,6 +56,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -112,6 +113,11 @@ public final class Deployment {
 
     public int managementPort() {
         return management == null ? -1 : management.port();
+    }
+
+    /** The operations that this node serves itself. */
+    public Set<String> operations() {
+        return Operations.served(vertx);
     }
 
     /** Lines for the console that only demo mode has. */

@@ -8,8 +8,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Every setting, checked once. Names, units, defaults and comments stand in {@code conf/kehu.yaml}; a component has the
- * name of its key there. An empty text means "not set".
+ * Every setting, checked once. Names, units, defaults and comments stand in {@code conf/kehu.yaml}; empty text is "not set".
  */
 public record Settings(
         Mode mode,
