@@ -124,12 +124,14 @@ CREATE TABLE iam.refresh (
 );
 CREATE INDEX refresh_session ON iam.refresh (session_id);
 
--- Failed sign-ins, counted before the password is looked at so that simultaneous guesses all count. The key is a keyed
--- hash of the account name (known or not) or of the source address.
+-- Failed sign-ins. A look at a password is booked (pending) before it is taken, so that simultaneous guesses all count,
+-- and settled as a failure or not after it. The key is a keyed hash of the account name (known or not) or of the source
+-- address.
 CREATE TABLE iam.attempt (
     kind         text NOT NULL CONSTRAINT attempt_kind_known CHECK (kind IN ('account', 'source', 'all')),
     key          bytea NOT NULL,
-    failures     int NOT NULL,
+    failures     int NOT NULL DEFAULT 0,
+    pending      int NOT NULL DEFAULT 0 CONSTRAINT attempt_pending_range CHECK (pending >= 0),
     last_at      timestamptz NOT NULL,
     locked_until timestamptz,
     CONSTRAINT attempt_once PRIMARY KEY (kind, key)
@@ -138,13 +140,82 @@ CREATE INDEX attempt_age ON iam.attempt (last_at);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON iam.session, iam.refresh, iam.attempt TO kehu_app;
 
+-- How many failures are borne without a lock. Of one account 5; of one source 50, because a branch may share an address;
+-- of all together 1,000 a minute, beyond which nobody is locked out but new attempts are put off.
+CREATE FUNCTION iam.attempt_limit(kind text) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT CASE kind WHEN 'account' THEN 5 WHEN 'source' THEN 50 ELSE 1000 END $$;
+
+-- From the limit on 1 minute, doubling to 16; from twice the limit on 30 minutes.
+CREATE FUNCTION iam.attempt_lock(kind text, failures int) RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN kind = 'all' OR failures < iam.attempt_limit(kind) THEN NULL
+                WHEN failures >= 2 * iam.attempt_limit(kind) THEN interval '30 minutes'
+                ELSE interval '1 minute' * 2 ^ least(failures - iam.attempt_limit(kind), 4) END
+$$;
+
+-- An account's failures are remembered for a day, a source's for an hour, those of all within the running minute.
+CREATE FUNCTION iam.attempt_forgotten(kind text, last_at timestamptz, moment timestamptz)
+    RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE kind WHEN 'account' THEN last_at < moment - interval '24 hours'
+                     WHEN 'source' THEN last_at < moment - interval '1 hour'
+                     ELSE date_trunc('minute', last_at) <> date_trunc('minute', moment) END
+$$;
+
+-- Books one look at a password: 'free' (go on, then settle), 'locked', or 'busy' (so many looks are under way that
+-- another one might exceed the limit). The three rows are always locked in the same order.
+CREATE FUNCTION iam.take_attempt(account bytea, source bytea) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz := kehu.now();
+    locked boolean;
+    busy   boolean;
+BEGIN
+    INSERT INTO iam.attempt (kind, key, last_at)
+    VALUES ('account', account, moment), ('all', '', moment), ('source', source, moment) ON CONFLICT DO NOTHING;
+    PERFORM FROM iam.attempt a
+    WHERE (a.kind, a.key) IN (('account', account), ('all', ''::bytea), ('source', source)) ORDER BY a.kind FOR UPDATE;
+    -- Old failures are forgotten; a look that was never settled (its node died) counts as a failure.
+    UPDATE iam.attempt a
+    SET failures = CASE WHEN iam.attempt_forgotten(a.kind, a.last_at, moment) THEN 0 ELSE a.failures + a.pending END,
+        pending = 0
+    WHERE (a.kind, a.key) IN (('account', account), ('all', ''::bytea), ('source', source))
+      AND (iam.attempt_forgotten(a.kind, a.last_at, moment)
+           OR (a.pending > 0 AND a.last_at < moment - interval '30 seconds'));
+    SELECT coalesce(bool_or(a.locked_until > moment), false),
+           bool_or(CASE WHEN a.kind = 'all' OR a.failures < iam.attempt_limit(a.kind)
+                        THEN a.failures + a.pending >= iam.attempt_limit(a.kind) ELSE a.pending > 0 END)
+    INTO locked, busy
+    FROM iam.attempt a WHERE (a.kind, a.key) IN (('account', account), ('all', ''::bytea), ('source', source));
+    IF locked OR busy THEN
+        RETURN CASE WHEN locked THEN 'locked' ELSE 'busy' END;
+    END IF;
+    UPDATE iam.attempt a SET pending = a.pending + 1, last_at = moment
+    WHERE (a.kind, a.key) IN (('account', account), ('all', ''::bytea), ('source', source));
+    RETURN 'free';
+END $$;
+
+-- Ends a booked look: 'failed', 'opened' (the account's failures are forgotten, the source's are not), or 'unseen' (the
+-- password was not looked at after all).
+CREATE FUNCTION iam.settle_attempt(account bytea, source bytea, outcome text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM iam.attempt a
+    WHERE (a.kind, a.key) IN (('account', account), ('all', ''::bytea), ('source', source)) ORDER BY a.kind FOR UPDATE;
+    UPDATE iam.attempt a
+    SET pending = greatest(a.pending - 1, 0),
+        failures = CASE WHEN outcome = 'failed' THEN a.failures + 1
+                        WHEN outcome = 'opened' AND a.kind = 'account' THEN 0 ELSE a.failures END,
+        locked_until = CASE WHEN outcome = 'failed' THEN kehu.now() + iam.attempt_lock(a.kind, a.failures + 1)
+                            WHEN outcome = 'opened' AND a.kind = 'account' THEN NULL ELSE a.locked_until END
+    WHERE (a.kind, a.key) IN (('account', account), ('all', ''::bytea), ('source', source));
+END $$;
+
 -- What the kernel asks at the first request of a session on a node: one row while the session is alive.
 CREATE FUNCTION iam.principal(session uuid)
     RETURNS TABLE (subject_id uuid, audience text, version bigint, name text, branch_id uuid, permissions text[],
                    scope text, branch_ids uuid[], factor_at timestamptz)
     LANGUAGE sql STABLE AS $$
-    SELECT s.id, e.audience, s.rights, s.username, s.branch_id, r.permissions, r.scope,
-           CASE WHEN r.scope = 'BRANCH' THEN iam.subtree(s.branch_id) ELSE '{}' END, e.factor_at
+    -- Who must change the password first may do nothing else: the operations for that ask no permission.
+    SELECT s.id, e.audience, s.rights, s.username, s.branch_id, CASE WHEN s.must_change THEN '{}' ELSE r.permissions END,
+           CASE WHEN s.must_change THEN 'NONE' ELSE r.scope END,
+           CASE WHEN s.must_change THEN '{}' WHEN r.scope = 'BRANCH' THEN iam.subtree(s.branch_id) ELSE '{}' END, e.factor_at
     FROM iam.session e
     JOIN iam.staff s ON s.id = e.subject_id AND s.state = 'active'
     CROSS JOIN LATERAL (

@@ -2,6 +2,9 @@ package io.kehu.app;
 
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
+import io.kehu.blob.BlobStore;
+import io.kehu.blob.Blobs;
+import io.kehu.blob.S3Shelf;
 import io.kehu.bus.Call;
 import io.kehu.bus.Domain;
 import io.kehu.bus.Kernel;
@@ -26,6 +29,8 @@ import io.kehu.http.Operation;
 import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
+import io.kehu.http.Transfers;
+import io.kehu.job.Jobs;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -33,6 +38,7 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.http.HttpServerOptions;
@@ -41,8 +47,10 @@ import io.vertx.micrometer.MicrometerMetricsFactory;
 import io.vertx.micrometer.MicrometerMetricsOptions;
 import io.vertx.spi.cluster.hazelcast.ConfigUtil;
 import io.vertx.spi.cluster.hazelcast.HazelcastClusterManager;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -57,11 +65,22 @@ import org.jspecify.annotations.Nullable;
 public final class Deployment {
     private static final int LOOPS = 2 * Runtime.getRuntime().availableProcessors();
     private static final int VERIFIED_ADDRESSES = 100_000;
+    /** Threads that encrypt files: a core's worth and one to wait for the disk. */
+    private static final int BLOB_WORKERS = 2;
+    /** Each upload under way holds about 15 MB. */
+    private static final int MAX_APPENDS = 8;
+    /** A part of an upload is 5 MB; within these an S3 service in the same region has answered or is away. */
+    private static final long S3_CONNECT_MILLIS = 2_000;
+
+    private static final long S3_MILLIS = 30_000;
+    private static final int S3_CONNECTIONS = 16;
+    private static final int S3_ATTEMPTS = 4;
 
     private final Vertx vertx;
     private final Settings settings;
     private final PrometheusMeterRegistry metrics;
     private final List<Supplier<Future<?>>> closers = new ArrayList<>();
+    private final List<String> greeting = new CopyOnWriteArrayList<>();
     private volatile boolean accepting;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
@@ -77,10 +96,13 @@ public final class Deployment {
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         return vertx(settings, metrics).compose(vertx -> {
             Deployment deployment = new Deployment(vertx, settings, metrics);
-            return deployment
+            // Not composed with what ran on the event loops: those are gone when a failed start has been cleaned up.
+            Promise<Deployment> started = Promise.promise();
+            deployment
                     .run()
-                    .map(deployment)
-                    .recover(failure -> deployment.stop().transform(closed -> Future.failedFuture(failure)));
+                    .onSuccess(v -> started.complete(deployment))
+                    .onFailure(failure -> deployment.stop().onComplete(stopped -> started.fail(failure)));
+            return started.future();
         });
     }
 
@@ -94,7 +116,7 @@ public final class Deployment {
 
     /** Lines for the console that only demo mode has. */
     public List<String> greeting() {
-        return List.of();
+        return List.copyOf(greeting);
     }
 
     /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
@@ -119,13 +141,26 @@ public final class Deployment {
         closers.add(database::close);
         Clock clock = new Clock();
         EventLog events = new EventLog(database);
+        Blobs blobs = new Blobs(
+                vertx,
+                database,
+                files(vertx, settings.blob()),
+                vault,
+                new Blobs.Options(
+                        settings.blob().unclaimedMinutes(), settings.jobs().leaseMillis()));
+        closers.add(blobs::close);
+        blobs.start();
+        Jobs jobs = new Jobs(vertx, database, blobs, jobs(settings));
+        closers.add(jobs::close);
         return Cache.open(vertx, cache(settings))
                 .compose(cache -> {
                     closers.add(cache::close);
                     RateLimit rates = rates(settings.rate(), cache, vault);
-                    Kernel kernel = new Kernel(vertx, database, clock, keys, vault, rates, events, settings::at);
+                    Kernel kernel =
+                            new Kernel(vertx, database, clock, keys, vault, rates, events, blobs, jobs, settings::at);
                     return domains(kernel).compose(v -> {
                         startTicker(database);
+                        jobs.start(settings.node()::runs);
                         return settings.node().http()
                                 ? http(contract, kernel, cache)
                                 : manage(database, Map.of("redis", cache));
@@ -152,11 +187,21 @@ public final class Deployment {
         for (Domain domain : ServiceLoader.load(Domain.class)) {
             Operations operations = domain.operations(kernel);
             if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
-                served = served.compose(v -> vertx.deployVerticle(context -> operations.serve(vertx)))
+                served = served.compose(v -> domain.prepare(kernel))
+                        .recover(Deployment::inOneLine)
+                        .compose(lines -> {
+                            greeting.addAll(lines);
+                            return vertx.deployVerticle(context -> operations.serve(vertx));
+                        })
                         .mapEmpty();
             }
         }
         return served;
+    }
+
+    private static Future<List<String>> inOneLine(Throwable failure) {
+        return Future.failedFuture(
+                failure instanceof Domain.Unfit ? new StartFailure(String.valueOf(failure.getMessage())) : failure);
     }
 
     private Future<Void> http(Contract contract, Kernel kernel, Cache cache) {
@@ -195,6 +240,13 @@ public final class Deployment {
                         events.streamQueue()));
         closers.add(streams::close);
         Settings.Http http = settings.http();
+        Transfers transfers = new Transfers(vertx, kernel.blobs(), http.minUploadBytesPerSecond());
+        Connections connections = new Connections(
+                vertx,
+                http.maxConnections(),
+                http.maxConnectionsPerAddress(),
+                http.headerTimeoutMillis(),
+                http.idleTimeoutMillis());
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
@@ -203,17 +255,15 @@ public final class Deployment {
                 new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),
                 accessLog,
-                new Connections(
-                        vertx, http.maxConnectionsPerAddress(), http.headerTimeoutMillis(), http.idleTimeoutMillis()),
+                connections,
                 clock,
                 new ApiVerticle.Meters(metrics),
-                Map.of(Operation.Kind.STREAM, streams),
-                (exchange, file) -> {
-                    throw new IllegalStateException("no files yet");
-                });
+                Map.of(Operation.Kind.STREAM, streams, Operation.Kind.UPLOAD, transfers),
+                transfers);
         ApiVerticle.Options options = new ApiVerticle.Options(
                 api(http),
                 http.bodyTimeoutMillis(),
+                http.drainMillis() / 2,
                 Duration.ofMinutes(auth.accessMinutes()).toMillis(),
                 http.corsOrigins());
         return revocations
@@ -233,6 +283,10 @@ public final class Deployment {
                         new DeploymentOptions().setInstances(LOOPS))
                 .map(id -> {
                     firstApi = instances.get(0);
+                    // Half of the time for those who still come, half for those who are being served.
+                    closers.add(() -> parts.connections()
+                            .drain(settings.http().drainMillis() / 2)
+                            .compose(v -> vertx.undeploy(id)));
                     return null;
                 });
     }
@@ -249,6 +303,37 @@ public final class Deployment {
                 shown);
         management = server;
         return vertx.deployVerticle(server).mapEmpty();
+    }
+
+    private static BlobStore files(Vertx vertx, Settings.Blob from) {
+        BlobStore.Options options = new BlobStore.Options(BLOB_WORKERS, MAX_APPENDS);
+        if (from.kind() == Settings.BlobKind.LOCAL) {
+            return BlobStore.inFolder(vertx, options, from.folder());
+        }
+        Settings.S3 s3 = from.s3();
+        S3Shelf.Options bucket = new S3Shelf.Options(
+                URI.create(s3.endpoint()),
+                s3.region(),
+                s3.bucket(),
+                s3.accessKey(),
+                s3.secretKey(),
+                S3_CONNECT_MILLIS,
+                S3_MILLIS,
+                S3_CONNECTIONS,
+                S3_ATTEMPTS);
+        return BlobStore.inS3(vertx, options, bucket, InstantSource.system());
+    }
+
+    private static Jobs.Options jobs(Settings settings) {
+        Settings.Jobs from = settings.jobs();
+        return new Jobs.Options(
+                settings.node().name(),
+                from.workers(),
+                from.leaseMillis(),
+                from.heartbeatMillis(),
+                from.pollMillis(),
+                from.renderWorkers(),
+                from.renderQueue());
     }
 
     private static Database.Options database(Settings.Postgresql from) {
@@ -282,13 +367,17 @@ public final class Deployment {
     }
 
     private static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
+        Map<String, RateLimit.Limit> limits = new LinkedHashMap<>();
+        limits.put(RateLimit.LOGIN_PER_ADDRESS, perMinute(rate.loginPerAddressPerMinute()));
+        limits.put(RateLimit.LOGIN, perMinute(rate.loginPerMinute()));
+        limits.put(Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()));
+        limits.put(Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds()));
         return new RateLimit(
-                cache,
-                Map.of(
-                        Gate.PER_ADDRESS, perSecond(rate.perAddressPerSecond(), rate.burstSeconds()),
-                        Gate.PER_SUBJECT, perSecond(rate.perSubjectPerSecond(), rate.burstSeconds())),
-                vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)),
-                VERIFIED_ADDRESSES);
+                cache, limits, vault.hmac("rate", "keys".getBytes(StandardCharsets.US_ASCII)), VERIFIED_ADDRESSES);
+    }
+
+    private static RateLimit.Limit perMinute(int permits) {
+        return new RateLimit.Limit(permits, permits, Duration.ofMinutes(1));
     }
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {

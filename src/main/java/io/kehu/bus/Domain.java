@@ -1,5 +1,8 @@
 package io.kehu.bus;
 
+import io.vertx.core.Future;
+import java.util.List;
+
 /**
  * How a domain or sub-domain makes itself known: its verticle implements this and is named in {@code
  * META-INF/services/io.kehu.bus.Domain}. Every node makes one, and serves those whose top-level name its settings name. So a
@@ -8,4 +11,21 @@ package io.kehu.bus;
 public interface Domain {
     /** The table of its operations; called once per node, before the node answers. */
     Operations operations(Kernel kernel);
+
+    /**
+     * Makes what must be there before the domain is served, e.g. demo data in an empty database; in the order of the
+     * services file, on every node, so it must do nothing the second time.
+     *
+     * @return lines for the console. Fails with {@link Unfit} where Kehu must not start
+     */
+    default Future<List<String>> prepare(Kernel kernel) {
+        return Future.succeededFuture(List.of());
+    }
+
+    /** Kehu must not start; the message is one line that names what is wrong and the remedy. */
+    final class Unfit extends RuntimeException {
+        public Unfit(String line) {
+            super(line, null, false, false);
+        }
+    }
 }

@@ -60,6 +60,11 @@ public final class Json {
      * @throws Problem {@code request.malformed} for anything that is not exactly one JSON value within the bounds
      */
     public static JsonNode parse(Buffer bytes) {
+        // RFC 8259, section 8.1: UTF-8 without a byte order mark; the parser would also guess UTF-16 and UTF-32.
+        boolean empty = bytes.length() < 2;
+        if (!empty && (bytes.getByte(0) <= 0 || bytes.getByte(1) == 0)) {
+            throw Problem.of("request.malformed");
+        }
         try {
             JsonNode node = MAPPER.readTree(bytes.getBytes());
             if (node == null || node.isMissingNode()) {

@@ -1,10 +1,12 @@
 package io.kehu.bus;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.blob.Blobs;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Vault;
 import io.kehu.event.EventLog;
+import io.kehu.job.Jobs;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Vertx;
@@ -23,6 +25,8 @@ public record Kernel(
         Vault vault,
         RateLimit rates,
         EventLog events,
+        Blobs blobs,
+        Jobs jobs,
         Function<String, JsonNode> settings) {
 
     /** A whole number from the settings, e.g. {@code auth.accessMinutes}. */

@@ -60,7 +60,7 @@ public final class Operations {
         Future<Reply> reply = method == null
                 ? Future.failedFuture(Problem.of("request.unavailable"))
                 : invoke(method, message.body());
-        reply.onComplete(result -> message.reply(Wire.Outcome.of(result)));
+        reply.onComplete(result -> message.reply(Wire.Outcome.of(result, message.body())));
     }
 
     /** The method that serves an operation in this process, or null where another node has to. */

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param etag the version of the resource without quotes, or null
  * @param location the path of a new resource, or null
  * @param blob a file to stream instead of a body, or null
+ * @param cookie a whole {@code Set-Cookie} value, or null
  * @param replayed true where the stored answer of an earlier, identical command is given again
  */
 public record Reply(
@@ -20,7 +21,18 @@ public record Reply(
         @Nullable String etag,
         @Nullable String location,
         @Nullable Download blob,
+        @Nullable String cookie,
         boolean replayed) {
+
+    public Reply(
+            int status,
+            @Nullable Buffer body,
+            @Nullable String etag,
+            @Nullable String location,
+            @Nullable Download blob,
+            boolean replayed) {
+        this(status, body, etag, location, blob, null, replayed);
+    }
 
     public static Reply ok(Json.Writer body) {
         return new Reply(200, Json.write(body), null, null, null, false);
@@ -48,11 +60,16 @@ public record Reply(
     }
 
     public Reply etag(String value) {
-        return new Reply(status, body, value, location, blob, replayed);
+        return new Reply(status, body, value, location, blob, cookie, replayed);
+    }
+
+    /** The same with a {@code Set-Cookie}; never stored for a replay. */
+    public Reply cookie(String value) {
+        return new Reply(status, body, etag, location, blob, value, replayed);
     }
 
     public Reply asReplay() {
-        return new Reply(status, body, etag, location, blob, true);
+        return new Reply(status, body, etag, location, blob, null, true);
     }
 
     /**

@@ -29,13 +29,17 @@ public final class Wire {
 
     /** A reply or a problem: what a call came to. An unexpected failure is logged where it happened and sent as a bland one. */
     public record Outcome(@Nullable Reply reply, @Nullable Problem problem) {
-        static Outcome of(AsyncResult<Reply> result) {
+        static Outcome of(AsyncResult<Reply> result, Call call) {
             if (result.succeeded()) {
                 return new Outcome(result.result(), null);
             }
             Problem problem = Problem.in(result.cause());
             if (problem == null) {
-                LOG.error("an operation failed unexpectedly", result.cause());
+                LOG.atError()
+                        .setCause(result.cause())
+                        .addKeyValue("requestId", call.meta().requestId())
+                        .addKeyValue("operation", call.operationId())
+                        .log("an operation failed unexpectedly");
                 problem = Problem.of("server.failure");
             }
             return new Outcome(null, problem);
@@ -75,8 +79,31 @@ public final class Wire {
                 .put("ifMatch", meta.ifMatch())
                 .put("purpose", meta.purpose())
                 .put("address", meta.address());
-        Principal principal = call.principal();
-        ObjectNode who = node.putObject("principal")
+        node.set("principal", encodePrincipal(call.principal()));
+        return node;
+    }
+
+    private static Call decodeCall(JsonNode node) {
+        JsonNode meta = node.get("meta");
+        return new Call(
+                node.get("operationId").textValue(),
+                (ObjectNode) node.get("params"),
+                node.get("body") instanceof ObjectNode body ? body : null,
+                decodePrincipal(node.get("principal")),
+                Call.Mode.valueOf(node.get("mode").textValue()),
+                Call.Lane.valueOf(node.get("pool").textValue()),
+                new Call.Meta(
+                        meta.get("requestId").textValue(),
+                        meta.get("idempotencyKey").textValue(),
+                        meta.get("ifMatch").textValue(),
+                        meta.get("purpose").textValue(),
+                        meta.get("address").textValue()),
+                System.currentTimeMillis() + node.get("remainingMillis").longValue());
+    }
+
+    /** A principal as JSON, for the wire and for work that outlives its request. */
+    public static ObjectNode encodePrincipal(Principal principal) {
+        ObjectNode who = Json.object()
                 .put("subject", principal.subject().toString())
                 .put("audience", principal.audience().name())
                 .put("session", string(principal.session()))
@@ -89,40 +116,25 @@ public final class Wire {
         principal.permissions().forEach(permissions::add);
         ArrayNode branches = who.putArray("branchIds");
         principal.branchIds().forEach(id -> branches.add(id.toString()));
-        return node;
+        return who;
     }
 
-    private static Call decodeCall(JsonNode node) {
-        JsonNode who = node.get("principal");
+    public static Principal decodePrincipal(JsonNode who) {
         Set<String> permissions = new HashSet<>();
         who.get("permissions").forEach(p -> permissions.add(p.textValue()));
         List<UUID> branches = new ArrayList<>();
         who.get("branchIds").forEach(b -> branches.add(UUID.fromString(b.textValue())));
-        JsonNode meta = node.get("meta");
-        return new Call(
-                node.get("operationId").textValue(),
-                (ObjectNode) node.get("params"),
-                node.get("body") instanceof ObjectNode body ? body : null,
-                new Principal(
-                        UUID.fromString(who.get("subject").textValue()),
-                        Principal.Audience.valueOf(who.get("audience").textValue()),
-                        uuid(who.get("session")),
-                        who.get("version").longValue(),
-                        who.get("name").textValue(),
-                        uuid(who.get("branchId")),
-                        permissions,
-                        Principal.Scope.valueOf(who.get("scope").textValue()),
-                        branches,
-                        who.get("factorAt").longValue()),
-                Call.Mode.valueOf(node.get("mode").textValue()),
-                Call.Lane.valueOf(node.get("pool").textValue()),
-                new Call.Meta(
-                        meta.get("requestId").textValue(),
-                        meta.get("idempotencyKey").textValue(),
-                        meta.get("ifMatch").textValue(),
-                        meta.get("purpose").textValue(),
-                        meta.get("address").textValue()),
-                System.currentTimeMillis() + node.get("remainingMillis").longValue());
+        return new Principal(
+                UUID.fromString(who.get("subject").textValue()),
+                Principal.Audience.valueOf(who.get("audience").textValue()),
+                uuid(who.get("session")),
+                who.get("version").longValue(),
+                who.get("name").textValue(),
+                uuid(who.get("branchId")),
+                permissions,
+                Principal.Scope.valueOf(who.get("scope").textValue()),
+                branches,
+                who.get("factorAt").longValue());
     }
 
     private static ObjectNode encodeOutcome(Outcome outcome) {
@@ -148,6 +160,7 @@ public final class Wire {
             }
             node.put("etag", reply.etag());
             node.put("location", reply.location());
+            node.put("cookie", reply.cookie());
             node.put("replayed", reply.replayed());
             if (reply.blob() != null) {
                 node.putObject("blob")
@@ -181,6 +194,7 @@ public final class Wire {
                         node.get("etag").textValue(),
                         node.get("location").textValue(),
                         download,
+                        node.get("cookie").textValue(),
                         node.get("replayed").booleanValue()),
                 null);
     }

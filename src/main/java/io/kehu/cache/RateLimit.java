@@ -39,6 +39,11 @@ import org.jspecify.annotations.Nullable;
  * <p>Losing Redis fails no call and removes no limit. Redis sees a keyed digest of the key, never the key.
  */
 public final class RateLimit {
+    /** Buckets of sign-ins: of one source, and of all together. */
+    public static final String LOGIN_PER_ADDRESS = "login.address";
+
+    public static final String LOGIN = "login";
+
     /** How many keys share a row of the table; among them the one with the fullest bucket makes room for a new one. */
     private static final int WAYS = 8;
 

@@ -35,6 +35,9 @@ public final class Passwords implements AutoCloseable {
     /** OWASP Password Storage Cheat Sheet, for one pass. */
     public static final int MEMORY_KIB_MIN = 47_104;
 
+    /** What a setting may ask for; only production insists on {@link #MEMORY_KIB_MIN}. */
+    private static final int MEMORY_KIB_LEAST = 1_024;
+
     /** Longest password, in code points: more is refused before any work. */
     public static final int LENGTH_MAX = 128;
 
@@ -61,13 +64,13 @@ public final class Passwords implements AutoCloseable {
     private final String absent;
 
     /**
-     * @param memoryKib for new hashes, at least {@link #MEMORY_KIB_MIN}; each worker needs it in the heap
+     * @param memoryKib for new hashes, at least 1,024, in production {@link #MEMORY_KIB_MIN}; each worker needs it in the heap
      * @param workers hashes computed at once
      * @param queue hashes that may wait for a worker; more fail with {@code request.tooManyRequests}
      */
     public Passwords(Vertx vertx, int memoryKib, int workers, int queue) {
-        if (memoryKib < MEMORY_KIB_MIN || memoryKib > MEMORY_KIB_MAX || workers < 1 || queue < 0) {
-            throw new IllegalArgumentException("password hashing needs " + MEMORY_KIB_MIN + " to " + MEMORY_KIB_MAX
+        if (memoryKib < MEMORY_KIB_LEAST || memoryKib > MEMORY_KIB_MAX || workers < 1 || queue < 0) {
+            throw new IllegalArgumentException("password hashing needs " + MEMORY_KIB_LEAST + " to " + MEMORY_KIB_MAX
                     + " KiB of memory and at least one worker");
         }
         this.memoryKib = memoryKib;
@@ -138,7 +141,7 @@ public final class Passwords implements AutoCloseable {
     private <T> Future<T> onWorker(Callable<T> work) {
         if (waiting.incrementAndGet() > waitingMax) {
             waiting.decrementAndGet();
-            return Future.failedFuture(Problem.of("request.tooManyRequests"));
+            return Future.failedFuture(Problem.of("request.tooManyRequests", "1"));
         }
         return workers.executeBlocking(work, false).onComplete(done -> waiting.decrementAndGet());
     }

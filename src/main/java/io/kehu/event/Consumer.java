@@ -38,9 +38,9 @@ public final class Consumer {
     private static final String EVENTS = """
             SELECT incarnation, xid::text AS xid, ord, at, type, aggregate, aggregate_id, version, permission, branch_id,
                    owner_id, actor, payload
-            FROM kehu.event
+            FROM kehu.event e
             WHERE incarnation = $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 AND type = ANY($4)
-            ORDER BY aggregate, aggregate_id, version, xid, ord""";
+            ORDER BY e.aggregate, e.aggregate_id, e.version, e.xid, e.ord""";
     /** Guarded by where the cursor was: of two nodes at the same range one finds it moved. */
     private static final String MOVE = """
             UPDATE kehu.event_cursor SET range_id = $3, moved_at = clock_timestamp()

@@ -35,11 +35,16 @@ public final class ApiVerticle extends VerticleBase {
      * How requests may come in.
      *
      * @param maxBodyMillis how long the bytes of an ordinary body may take
+     * @param lastMillis how long running requests may take when the server stops
      * @param ticketStreamMillis how long a stream that was opened by a ticket may last
      * @param corsOrigins web origins that may call; none by default
      */
     public record Options(
-            HttpServerOptions server, int maxBodyMillis, long ticketStreamMillis, List<String> corsOrigins) {}
+            HttpServerOptions server,
+            int maxBodyMillis,
+            long lastMillis,
+            long ticketStreamMillis,
+            List<String> corsOrigins) {}
 
     /** What all instances of a node share. */
     public record Parts(
@@ -54,7 +59,18 @@ public final class ApiVerticle extends VerticleBase {
             Clock clock,
             Meters meters,
             Map<Operation.Kind, SideDoor> sideDoors,
-            Sender files) {}
+            Sender files) {
+
+        public Parts {
+            for (Operation operation : contract.operations()) {
+                Operation.Kind kind = operation.kind();
+                boolean beside = kind == Operation.Kind.UPLOAD || kind == Operation.Kind.STREAM;
+                if (beside && !sideDoors.containsKey(kind)) {
+                    throw new Contract.Defective(List.of(operation.id() + ": nothing here takes an " + kind));
+                }
+            }
+        }
+    }
 
     /** Takes a request that moves bytes beside the bus (upload, download, stream), after everything was checked. */
     @FunctionalInterface
@@ -126,17 +142,19 @@ public final class ApiVerticle extends VerticleBase {
                     case "TooLongHttpHeaderException" -> "request.headersTooLarge";
                     default -> "request.malformed";
                 });
-        Exchange exchange = new Exchange(request, "invalid", this::ended);
-        request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
-        request.response().endHandler(v -> request.connection().close());
+        parts.connections().requestBegan(request);
+        Exchange exchange = new Exchange(request, "invalid", parts.connections(), this::ended);
+        exchange.endConnection(0);
         exchange.fail(problem);
     }
 
     private void take(HttpServerRequest request) {
-        parts.connections().requestBegan(request.connection());
-        Exchange exchange = new Exchange(request, parts.gate().address(request), this::ended);
+        parts.connections().requestBegan(request);
+        Exchange exchange = new Exchange(request, parts.gate().address(request), parts.connections(), this::ended);
         try {
             if (parts.gate().refusesShape(request)) {
+                // Where one request ends and the next begins is in doubt.
+                exchange.endConnection(0);
                 throw Problem.of("request.malformed");
             }
             String path = request.path();
@@ -193,7 +211,7 @@ public final class ApiVerticle extends VerticleBase {
                         dispatch(exchange, operation, params, Buffer.buffer());
                         return Future.succeededFuture();
                     }
-                    return body(request, operation.body() == null ? 0 : operation.bodyLimitBytes())
+                    return body(exchange, operation.body() == null ? 0 : operation.bodyLimitBytes())
                             .map(bytes -> {
                                 dispatch(exchange, operation, params, bytes);
                                 return null;
@@ -239,9 +257,13 @@ public final class ApiVerticle extends VerticleBase {
     }
 
     private void sideDoor(Exchange exchange, Call call) {
-        SideDoor door = exchange.operation == null ? null : parts.sideDoors().get(exchange.operation.kind());
-        if (door == null) {
+        Operation operation = exchange.operation;
+        SideDoor door = operation == null ? null : parts.sideDoors().get(operation.kind());
+        if (operation == null || door == null) {
             throw Problem.of("request.unavailable");
+        }
+        if (operation.kind() == Operation.Kind.STREAM) {
+            parts.connections().streams(exchange.request.connection());
         }
         door.take(exchange, call);
     }
@@ -268,12 +290,12 @@ public final class ApiVerticle extends VerticleBase {
     }
 
     /** At most {@code limitBytes}, within the time that a body may take. */
-    private Future<Buffer> body(HttpServerRequest request, int limitBytes) {
+    private Future<Buffer> body(Exchange exchange, int limitBytes) {
+        HttpServerRequest request = exchange.request;
         if (limitBytes == 0) {
             return Future.failedFuture(Problem.of("request.bodyUnexpected"));
         }
-        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
-        if (length != null && (length.length() > 10 || Long.parseLong(length) > limitBytes)) {
+        if (request.headers().contains(HttpHeaders.CONTENT_LENGTH) && exchange.declaredBytes() > limitBytes) {
             return Future.failedFuture(Problem.of("request.bodyTooLarge", Integer.toString(limitBytes)));
         }
         if (request.getHeader(HttpHeaders.EXPECT) != null) {
@@ -318,8 +340,9 @@ public final class ApiVerticle extends VerticleBase {
         }
     }
 
+    /** Takes no new connection, lets running requests end, then closes the rest. */
     @Override
     public Future<?> stop() {
-        return server == null ? Future.succeededFuture() : server.close();
+        return server == null ? Future.succeededFuture() : server.shutdown(options.lastMillis(), TimeUnit.MILLISECONDS);
     }
 }

@@ -1,35 +1,54 @@
 package io.kehu.http;
 
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpVersion;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Bounds on connections that a request handler never sees: how many one address may hold, and how long one may take to send
- * a request's head. (A server's idle timeout does not end a connection that drips a byte every few seconds.)
+ * Bounds on connections that a request handler never sees: how many the node and one address may hold, and how long one may
+ * take to send a request's head. (A server's idle timeout does not end a connection that drips a byte every few seconds.)
+ * And the way out: a node that stops lets what runs end, and tells its callers to go elsewhere.
  */
 public final class Connections {
     private static final long SWEEP_MILLIS = 1_000;
+    /** While draining: so long nothing may have run, then nobody is on the way any more. */
+    private static final long QUIET_MILLIS = 200;
 
+    private final Vertx vertx;
+    private final int max;
     private final int maxPerAddress;
     private final long headerTimeoutMillis;
     private final long idleTimeoutMillis;
+    private final long sweeper;
     private final Map<String, Integer> perAddress = new ConcurrentHashMap<>();
     private final Map<HttpConnection, State> open = new ConcurrentHashMap<>();
+    private volatile boolean draining;
+    private volatile long lastRequestMillis;
 
     private static final class State {
         volatile long sinceMillis = System.currentTimeMillis();
         volatile boolean served;
+        volatile boolean streaming;
+        /** By several requests at once: HTTP/2. */
+        volatile boolean shared;
+
         final AtomicInteger active = new AtomicInteger();
     }
 
-    public Connections(Vertx vertx, int maxPerAddress, long headerTimeoutMillis, long idleTimeoutMillis) {
+    public Connections(Vertx vertx, int max, int maxPerAddress, long headerTimeoutMillis, long idleTimeoutMillis) {
+        this.vertx = vertx;
+        this.max = max;
         this.maxPerAddress = maxPerAddress;
         this.headerTimeoutMillis = headerTimeoutMillis;
         this.idleTimeoutMillis = idleTimeoutMillis;
-        vertx.setPeriodic(SWEEP_MILLIS, id -> sweep());
+        this.sweeper = vertx.setPeriodic(SWEEP_MILLIS, id -> sweep());
     }
 
     void opened(HttpConnection connection) {
@@ -41,16 +60,28 @@ public final class Connections {
             open.remove(connection);
             perAddress.computeIfPresent(address, (a, c) -> c <= 1 ? null : c - 1);
         });
-        if (count > maxPerAddress) {
+        if (count > maxPerAddress || open.size() > max) {
             connection.close();
         }
     }
 
-    void requestBegan(HttpConnection connection) {
-        State state = open.get(connection);
+    void requestBegan(HttpServerRequest request) {
+        State state = open.get(request.connection());
         if (state != null) {
             state.served = true;
+            state.shared = request.version() == HttpVersion.HTTP_2;
             state.active.incrementAndGet();
+        }
+        if (draining) {
+            lastRequestMillis = System.currentTimeMillis();
+        }
+    }
+
+    /** The answer has no end of its own: nobody waits for it when the node stops. */
+    void streams(HttpConnection connection) {
+        State state = open.get(connection);
+        if (state != null) {
+            state.streaming = true;
         }
     }
 
@@ -58,12 +89,52 @@ public final class Connections {
         State state = open.get(connection);
         if (state != null) {
             state.active.decrementAndGet();
+            state.streaming = false;
             state.sinceMillis = System.currentTimeMillis();
         }
     }
 
     int size() {
         return open.size();
+    }
+
+    /** Whether each answer is to be the last on its connection. */
+    boolean draining() {
+        return draining;
+    }
+
+    /**
+     * From now on each answer ends its connection. Completes when nothing has run for a moment, or after {@code maxMillis};
+     * streams are cut then.
+     */
+    public Future<Void> drain(long maxMillis) {
+        draining = true;
+        long startedMillis = System.currentTimeMillis();
+        lastRequestMillis = startedMillis;
+        open.forEach((connection, state) -> {
+            if (state.shared) {
+                connection.shutdown(Math.max(1, maxMillis), TimeUnit.MILLISECONDS);
+            }
+        });
+        Promise<Void> done = Promise.promise();
+        vertx.setPeriodic(QUIET_MILLIS / 10, id -> {
+            long now = System.currentTimeMillis();
+            boolean running = open.values().stream().anyMatch(s -> s.active.get() > 0 && !s.streaming);
+            if (running) {
+                lastRequestMillis = now;
+            }
+            if (now - lastRequestMillis >= Math.min(QUIET_MILLIS, maxMillis) || now - startedMillis >= maxMillis) {
+                vertx.cancelTimer(id);
+                vertx.cancelTimer(sweeper);
+                open.forEach((connection, state) -> {
+                    if (state.streaming) {
+                        connection.close();
+                    }
+                });
+                done.complete();
+            }
+        });
+        return done.future();
     }
 
     private void sweep() {

@@ -1,8 +1,9 @@
 package io.kehu.http;
 
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import com.networknt.schema.Schema;
 import com.networknt.schema.SchemaLocation;
@@ -16,12 +17,10 @@ import io.kehu.bus.Principal.Audience;
 import io.vertx.core.buffer.Buffer;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -39,6 +38,11 @@ public final class Contract {
     /** Only a name inside the validator; nothing is fetched. */
     static final String BASE = "https://kehu.invalid/openapi.json";
 
+    /** A key that stands twice in a file would silently hide the first. */
+    private static final YAMLMapper YAML = new YAMLMapper(YAMLFactory.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .build());
+
     private static final Set<String> METHODS = Set.of("get", "post", "put", "patch", "delete");
     private static final Set<String> WORDS = Set.of(
             "x-kind",
@@ -52,6 +56,7 @@ public final class Contract {
             "x-pool",
             "x-stale-ok");
     private static final Pattern PERMISSION = Pattern.compile("[a-z]+(-[a-z]+)*:[a-z]+(-[a-z]+)*");
+    private static final Pattern PLACEHOLDER = Pattern.compile("\\{([^}]*)}");
     private static final int DEFAULT_BODY_LIMIT_BYTES = 1 << 20;
     private static final int MAX_BODY_LIMIT_BYTES = 8 << 20;
     private static final int MAX_TIMEOUT_MILLIS = 60_000;
@@ -79,7 +84,7 @@ public final class Contract {
         }
     }
 
-    private Contract(ObjectNode document, int defaultTimeoutMillis) {
+    private Contract(ObjectNode document, int defaultTimeoutMillis, List<String> defects) {
         this.document = document;
         this.bytes = Json.write(g -> g.writeTree(document));
         String text = bytes.toString();
@@ -90,20 +95,25 @@ public final class Contract {
                                 .formatAssertionsEnabled(true)
                                 .pathType(PathType.JSON_POINTER)
                                 .build()));
-        List<String> defects = new ArrayList<>();
+        Bounds bounds = new Bounds(document, defects);
+        bounds.words(document, "");
         document.get("paths").properties().forEach(path -> {
             for (Map.Entry<String, JsonNode> method : path.getValue().properties()) {
                 if (METHODS.contains(method.getKey())) {
-                    operations.add(operation(path.getKey(), method.getKey(), defaultTimeoutMillis, defects));
+                    operations.add(operation(path.getKey(), method.getKey(), defaultTimeoutMillis, bounds, defects));
                 } else if (!Set.of("parameters", "summary", "description").contains(method.getKey())) {
                     defects.add(path.getKey() + ": unknown word " + method.getKey());
                 }
             }
         });
-        Set<String> ids = new HashSet<>();
+        Set<String> seen = new HashSet<>();
         operations.forEach(o -> {
-            if (!ids.add(o.id())) {
+            if (!seen.add(o.id())) {
                 defects.add(o.id() + " is declared twice");
+            }
+            String route = o.method() + " " + o.path().replaceAll("\\{[^}]*}", "{}");
+            if (!seen.add(route)) {
+                defects.add(o.id() + ": " + route + " is declared twice");
             }
         });
         if (!defects.isEmpty()) {
@@ -118,9 +128,9 @@ public final class Contract {
                 if (in == null) {
                     throw new Defective(List.of("openapi/" + name + " is missing"));
                 }
-                return new YAMLMapper().readTree(in);
+                return YAML.readTree(in);
             } catch (IOException e) {
-                throw new UncheckedIOException("openapi/" + name + " cannot be read", e);
+                throw new Defective(List.of("openapi/" + name + " cannot be read: " + e.getMessage()));
             }
         });
     }
@@ -128,8 +138,12 @@ public final class Contract {
     /** Bundles files given by name, so that a test can hand over a contract of its own. */
     public static Contract load(int defaultTimeoutMillis, Function<String, JsonNode> file) {
         ObjectNode document = (ObjectNode) file.apply("kehu.yaml");
-        JsonNode names = document.remove("x-files");
         List<String> defects = new ArrayList<>();
+        JsonNode names = document.path("x-files");
+        document.remove("x-files");
+        if (names.isEmpty()) {
+            defects.add("kehu.yaml: x-files names no file");
+        }
         for (JsonNode name : names) {
             JsonNode part = file.apply(name.textValue());
             merge(document, part, "paths", name.textValue(), defects);
@@ -141,11 +155,8 @@ public final class Contract {
                 merge(components, part.get("components"), group.getKey(), name.textValue(), defects);
             });
         }
-        if (!defects.isEmpty()) {
-            throw new Defective(defects);
-        }
         localise(document);
-        return new Contract(document, defaultTimeoutMillis);
+        return new Contract(document, defaultTimeoutMillis, defects);
     }
 
     /** The bundle, as served at {@code /openapi.json}. */
@@ -182,18 +193,13 @@ public final class Contract {
     private static void localise(JsonNode node) {
         if (node instanceof ObjectNode object && object.path("$ref").isTextual()) {
             String ref = object.get("$ref").textValue();
-            object.put("$ref", ref.substring(ref.indexOf('#')));
+            object.put("$ref", ref.substring(Math.max(0, ref.indexOf('#'))));
         }
         node.forEach(Contract::localise);
     }
 
-    private JsonNode resolve(JsonNode node) {
-        return node.path("$ref").isTextual()
-                ? document.at(node.get("$ref").textValue().substring(1))
-                : node;
-    }
-
-    private Operation operation(String path, String method, int defaultTimeoutMillis, List<String> defects) {
+    private Operation operation(
+            String path, String method, int defaultTimeoutMillis, Bounds bounds, List<String> defects) {
         JsonNode item = document.get("paths").get(path);
         JsonNode node = item.get(method);
         String id = node.path("operationId").asText("");
@@ -222,13 +228,17 @@ public final class Contract {
         if (audience.isEmpty()) {
             defects.add(where + ": x-audience is missing");
         }
-        String permission = node.path("x-permission").textValue();
+        JsonNode permitted = node.path("x-permission");
+        String permission = permitted.textValue();
         boolean open = audience.contains(Audience.PUBLIC);
-        if (permission != null && !PERMISSION.matcher(permission).matches()) {
+        if (permission == null ? node.has("x-permission") && !permitted.isNull() : !isPermission(permission)) {
             defects.add(where + ": x-permission must be domain:verb");
         }
         if (open ? permission != null : permission == null && !node.has("x-permission")) {
             defects.add(where + (open ? ": a public operation has no x-permission" : ": x-permission is missing"));
+        }
+        if (open && (audience.size() > 1 || node.has("x-step-up"))) {
+            defects.add(where + ": a public operation is for everybody, without x-step-up");
         }
         boolean command = kind == Operation.Kind.COMMAND;
         if (node.has("x-approval")) {
@@ -248,10 +258,18 @@ public final class Contract {
         if (kind == Operation.Kind.QUERY && !(method.equals("get") || method.equals("post"))) {
             defects.add(where + ": a query is a GET, or a POST that carries search terms");
         }
-        if (method.equals("get") && command) {
-            defects.add(where + ": a GET cannot be a command");
+        boolean get = method.equals("get");
+        if (get && (command || kind == Operation.Kind.UPLOAD)) {
+            defects.add(where + ": a GET changes nothing");
         }
-        List<Parameter> parameters = parameters(item, node, path, where, defects);
+        if (!get && (kind == Operation.Kind.DOWNLOAD || kind == Operation.Kind.STREAM)) {
+            defects.add(where + ": a download and a stream are a GET");
+        }
+        JsonNode stale = node.path("x-stale-ok");
+        if (!stale.isMissingNode() && !(stale.isBoolean() && kind == Operation.Kind.QUERY)) {
+            defects.add(where + ": x-stale-ok is true or false, on a query");
+        }
+        List<Parameter> parameters = parameters(item, node, path, where, bounds, defects);
         boolean ifMatch = parameters.stream().anyMatch(p -> p.name().equals("If-Match"));
         if (ifMatch && !command) {
             defects.add(where + ": If-Match is for commands");
@@ -259,29 +277,39 @@ public final class Contract {
         if (command && method.equals("patch") && !ifMatch) {
             defects.add(where + ": an update needs the If-Match parameter");
         }
-        JsonNode body = resolve(node.path("requestBody"));
-        String bodyType = body.isMissingNode()
-                ? null
-                : body.path("content").properties().iterator().next().getKey();
+        JsonNode body = bounds.resolve(node.path("requestBody"));
+        JsonNode content = body.path("content");
+        String bodyType = content.isEmpty() ? null : content.fieldNames().next();
+        if (!body.isMissingNode() && (content.size() != 1 || get)) {
+            defects.add(where + ": a body has exactly one media type, and a GET has none");
+        }
+        if (body.isMissingNode() && node.has("x-body-limit")) {
+            defects.add(where + ": x-body-limit without a body");
+        }
         Schema schema = null;
         if (bodyType != null && kind != Operation.Kind.UPLOAD) {
             if (!bodyType.equals(method.equals("patch") ? "application/merge-patch+json" : "application/json")) {
                 defects.add(where + ": the body must be application/json, of a PATCH application/merge-patch+json");
             }
-            JsonNode content = body.path("content").path(bodyType).path("schema");
-            new Bounds(where, defects).check(content, "body", new HashSet<>());
-            JsonNode resolved = resolve(content);
-            if (!resolved.path("type").asText().equals("object")) {
+            JsonNode declared = content.path(bodyType).path("schema");
+            bounds.check(where, declared, "body", new HashSet<>());
+            if (!bounds.resolve(declared).path("type").asText().equals("object")) {
                 defects.add(where + ": the body must be an object");
             }
-            schema = schema("/paths/" + path.replace("~", "~0").replace("/", "~1") + "/" + method
-                    + "/requestBody/content/" + bodyType.replace("/", "~1") + "/schema");
+            try {
+                schema = schema("/paths/" + path.replace("~", "~0").replace("/", "~1") + "/" + method
+                        + "/requestBody/content/" + bodyType.replace("/", "~1") + "/schema");
+            } catch (RuntimeException e) {
+                defects.add(where + ": the schema of the body cannot be compiled: " + e.getMessage());
+            }
         }
-        if (kind == Operation.Kind.UPLOAD && (bodyType == null || !bodyType.equals("application/octet-stream"))) {
+        if (kind == Operation.Kind.UPLOAD && !"application/octet-stream".equals(bodyType)) {
             defects.add(where + ": an upload takes application/octet-stream");
         }
-        if (!node.path("responses").has("default")) {
-            defects.add(where + ": the default response must be a problem");
+        JsonNode problem = document.at("/components/responses/Problem");
+        if (problem.isMissingNode()
+                || !bounds.resolve(node.path("responses").path("default")).equals(problem)) {
+            defects.add(where + ": the default response must be Problem");
         }
         return new Operation(
                 id,
@@ -304,14 +332,15 @@ public final class Contract {
                 ifMatch);
     }
 
-    private List<Parameter> parameters(JsonNode item, JsonNode node, String path, String where, List<String> defects) {
+    private static List<Parameter> parameters(
+            JsonNode item, JsonNode node, String path, String where, Bounds bounds, List<String> defects) {
         List<Parameter> parameters = new ArrayList<>();
         for (JsonNode list : List.of(item.path("parameters"), node.path("parameters"))) {
             for (JsonNode entry : list) {
-                ObjectNode parameter = resolve(entry).deepCopy();
-                JsonNode schema = resolve(parameter.path("schema")).deepCopy();
+                ObjectNode parameter = bounds.resolve(entry).deepCopy();
+                JsonNode schema = bounds.resolve(parameter.path("schema")).deepCopy();
                 if (schema instanceof ObjectNode array && array.has("items")) {
-                    array.set("items", resolve(array.get("items")));
+                    array.set("items", bounds.resolve(array.get("items")));
                 }
                 parameter.set("schema", schema);
                 List<String> found = new ArrayList<>();
@@ -322,31 +351,43 @@ public final class Contract {
         // In the order of the path, so that the n-th value of a route is the n-th path parameter.
         parameters.sort(Comparator.comparingInt(
                 p -> p.place() == Parameter.Place.PATH ? path.indexOf("{" + p.name() + "}") : Integer.MAX_VALUE));
-        long declared = parameters.stream()
-                .filter(p -> p.place() == Parameter.Place.PATH && path.contains("{" + p.name() + "}"))
-                .count();
-        if (declared != path.chars().filter(c -> c == '{').count()) {
-            defects.add(where + ": the parameters of the path are not all declared");
+        Set<String> names = new HashSet<>();
+        parameters.forEach(p -> {
+            if (!names.add(p.name())) {
+                defects.add(where + ": parameter " + p.name() + " is declared twice");
+            }
+        });
+        List<String> inPath =
+                PLACEHOLDER.matcher(path).results().map(m -> m.group(1)).toList();
+        List<String> declared = parameters.stream()
+                .filter(p -> p.place() == Parameter.Place.PATH)
+                .map(Parameter::name)
+                .toList();
+        if (!declared.equals(inPath)) {
+            defects.add(where + ": the parameters of the path are not those that are declared");
         }
         return List.copyOf(parameters);
     }
 
     private static <E extends Enum<E>> @Nullable E word(
             JsonNode node, String word, Class<E> type, @Nullable E otherwise, String where, List<String> defects) {
-        String value = node.path(word).textValue();
-        if (value == null) {
+        if (!node.has(word)) {
             if (otherwise == null) {
                 defects.add(where + ": " + word + " is missing");
             }
             return otherwise;
         }
         for (E constant : type.getEnumConstants()) {
-            if (constant.name().toLowerCase(Locale.ROOT).equals(value)) {
+            if (constant.name().toLowerCase(Locale.ROOT).equals(node.get(word).textValue())) {
                 return constant;
             }
         }
-        defects.add(where + ": " + word + " does not know " + value);
+        defects.add(where + ": " + word + " does not know " + node.get(word));
         return otherwise;
+    }
+
+    private static boolean isPermission(String text) {
+        return PERMISSION.matcher(text).matches();
     }
 
     private static Lane lane(JsonNode node, String where, List<String> defects) {
@@ -369,82 +410,5 @@ public final class Contract {
             return otherwise;
         }
         return value.intValue();
-    }
-
-    /** Requests are closed and bounded: objects say what they take, strings and arrays say how much. */
-    private final class Bounds {
-        private final String where;
-        private final List<String> defects;
-
-        Bounds(String where, List<String> defects) {
-            this.where = where;
-            this.defects = defects;
-        }
-
-        void check(JsonNode schema, String at, Set<String> seen) {
-            if (schema.path("$ref").isTextual() && !seen.add(schema.get("$ref").textValue() + at)) {
-                return;
-            }
-            JsonNode resolved = resolve(schema);
-            for (String word : List.of("anyOf", "oneOf", "allOf")) {
-                int i = 0;
-                for (JsonNode part : resolved.path(word)) {
-                    check(part, at + "/" + word + i++, seen);
-                }
-            }
-            String type = type(resolved.path("type"));
-            switch (type) {
-                case "object" -> {
-                    if (!resolved.has("additionalProperties")
-                            || resolved.get("additionalProperties").asBoolean(false)) {
-                        defects.add(where + ": " + at + " must be closed (additionalProperties: false)");
-                    }
-                    for (Iterator<Map.Entry<String, JsonNode>> it =
-                                    resolved.path("properties").properties().iterator();
-                            it.hasNext(); ) {
-                        Map.Entry<String, JsonNode> property = it.next();
-                        check(property.getValue(), at + "/" + property.getKey(), seen);
-                    }
-                    if (resolved.path("additionalProperties").isObject()) {
-                        if (!resolved.has("maxProperties")) {
-                            defects.add(where + ": " + at + " is an unbounded map");
-                        }
-                        check(resolved.get("additionalProperties"), at + "/*", seen);
-                    }
-                }
-                case "array" -> {
-                    if (!resolved.has("maxItems")) {
-                        defects.add(where + ": " + at + " is an unbounded array");
-                    }
-                    check(resolved.path("items"), at + "/-", seen);
-                }
-                case "string" -> {
-                    if (!resolved.has("maxLength") && !resolved.has("enum") && !resolved.has("const")) {
-                        defects.add(where + ": " + at + " is an unbounded string");
-                    }
-                }
-                case "" -> {
-                    if (!resolved.has("anyOf")
-                            && !resolved.has("oneOf")
-                            && !resolved.has("allOf")
-                            && !resolved.has("const")
-                            && !resolved.has("enum")) {
-                        defects.add(where + ": " + at + " has no type");
-                    }
-                }
-                default -> {}
-            }
-        }
-
-        private static String type(JsonNode type) {
-            if (type instanceof ArrayNode several) {
-                for (JsonNode one : several) {
-                    if (!one.asText().equals("null")) {
-                        return one.asText();
-                    }
-                }
-            }
-            return type.asText("");
-        }
     }
 }

@@ -3,10 +3,13 @@ package io.kehu.http;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.http.HttpVersion;
 import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
@@ -23,14 +26,24 @@ public final class Exchange {
     private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
     private static final CharSequence NOSNIFF_HEADER = HttpHeaders.createOptimized("X-Content-Type-Options");
     private static final CharSequence NOSNIFF = HttpHeaders.createOptimized("nosniff");
-    /** Up to here the rest of a refused body is read and forgotten; beyond, the connection is closed instead. */
+    private static final CharSequence POLICY_HEADER = HttpHeaders.createOptimized("Content-Security-Policy");
+    private static final CharSequence POLICY =
+            HttpHeaders.createOptimized("default-src 'none'; frame-ancestors 'none'");
+    private static final CharSequence REFERRER_HEADER = HttpHeaders.createOptimized("Referrer-Policy");
+    private static final CharSequence REFERRER = HttpHeaders.createOptimized("no-referrer");
+    /** RFC 6797; a year, as browsers' preload lists ask. */
+    private static final CharSequence HSTS = HttpHeaders.createOptimized("max-age=31536000");
+    /** Up to here the rest of a refused body is read and forgotten; beyond, the connection ends with the answer. */
     private static final long MAX_DRAINED_BYTES = 64 * 1024;
+    /** Closing while bytes still come would reset the connection and lose the answer (RFC 9112, section 9.6). */
+    private static final long LINGER_MILLIS = 1_000;
 
     final HttpServerRequest request;
     final String requestId;
     final String address;
     final long startedNanos = System.nanoTime();
     private final Listener listener;
+    private final Connections connections;
 
     @Nullable
     Operation operation;
@@ -45,13 +58,13 @@ public final class Exchange {
     long tokenEndsMillis;
 
     private boolean answered;
-
     /** Hears how each exchange ended. */
     interface Listener {
         void ended(Exchange exchange, int status, @Nullable String code, long micros);
     }
 
-    Exchange(HttpServerRequest request, String address, Listener listener) {
+    Exchange(HttpServerRequest request, String address, Connections connections, Listener listener) {
+        this.connections = connections;
         this.request = request;
         this.address = address;
         this.listener = listener;
@@ -91,6 +104,9 @@ public final class Exchange {
         if (reply.location() != null) {
             response.putHeader(HttpHeaders.LOCATION, reply.location());
         }
+        if (reply.cookie() != null) {
+            response.putHeader(HttpHeaders.SET_COOKIE, reply.cookie());
+        }
         if (reply.replayed()) {
             response.putHeader(REPLAYED, "true");
         }
@@ -101,6 +117,11 @@ public final class Exchange {
         if (reply.body() == null) {
             response.end();
         } else {
+            if (request.method().equals(HttpMethod.HEAD)) {
+                response.putHeader(
+                        HttpHeaders.CONTENT_LENGTH,
+                        Integer.toString(reply.body().length()));
+            }
             response.putHeader(HttpHeaders.CONTENT_TYPE, JSON).end(reply.body());
         }
         ended(reply.status(), null);
@@ -135,8 +156,39 @@ public final class Exchange {
         response.headers()
                 .set(REQUEST_ID, requestId)
                 .set(HttpHeaders.CACHE_CONTROL, NO_STORE)
-                .set(NOSNIFF_HEADER, NOSNIFF);
+                .set(NOSNIFF_HEADER, NOSNIFF)
+                .set(POLICY_HEADER, POLICY)
+                .set(REFERRER_HEADER, REFERRER);
+        if (request.isSSL()) {
+            response.headers().set("Strict-Transport-Security", HSTS);
+        }
+        if (connections.draining()) {
+            endConnection(0);
+        }
         return response;
+    }
+
+    /** This answer is the last on its connection, which is closed when the caller has sent all, or after a moment. */
+    void endConnection(long lingerMillis) {
+        HttpServerResponse response = request.response();
+        if (request.version() == HttpVersion.HTTP_2) {
+            // Others share the connection: only this stream ends, and what still comes of it is skipped.
+            return;
+        }
+        response.putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
+        response.endHandler(v -> {
+            if (lingerMillis == 0 || request.isEnded()) {
+                request.connection().close();
+            } else {
+                Vertx owner = Vertx.currentContext().owner();
+                long timer =
+                        owner.setTimer(lingerMillis, id -> request.connection().close());
+                request.exceptionHandler(e -> {}).endHandler(end -> {
+                    owner.cancelTimer(timer);
+                    request.connection().close();
+                });
+            }
+        });
     }
 
     void ended(int status, @Nullable String code) {
@@ -153,6 +205,12 @@ public final class Exchange {
         return (length != null && !length.equals("0")) || request.headers().contains(HttpHeaders.TRANSFER_ENCODING);
     }
 
+    /** What Content-Length says; the most where it says nothing, or nonsense. */
+    long declaredBytes() {
+        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
+        return length != null && length.matches("[0-9]{1,18}") ? Long.parseLong(length) : Long.MAX_VALUE;
+    }
+
     private boolean isCommand() {
         return operation != null && operation.kind() == Operation.Kind.COMMAND;
     }
@@ -162,18 +220,16 @@ public final class Exchange {
         if (request.isEnded() || !hasBody()) {
             return;
         }
-        String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
-        boolean isShort = length != null && length.length() < 9 && Long.parseLong(length) <= MAX_DRAINED_BYTES;
+        boolean isShort = declaredBytes() <= MAX_DRAINED_BYTES;
         boolean expects = request.getHeader(HttpHeaders.EXPECT) != null;
         if (!isShort || expects) {
-            request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
-            request.response().endHandler(v -> request.connection().close());
+            endConnection(LINGER_MILLIS);
         }
         request.handler(skipped -> {});
         request.resume();
     }
 
-    private static boolean isAmong(String header, String etag) {
+    static boolean isAmong(String header, String etag) {
         for (String candidate : header.split(",")) {
             String trimmed = candidate.trim();
             if (trimmed.equals("*") || trimmed.equals(etag) || trimmed.equals("W/" + etag)) {

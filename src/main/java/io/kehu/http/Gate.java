@@ -5,6 +5,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.cache.RateLimit;
+import io.netty.util.NetUtil;
 import io.vertx.core.MultiMap;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -13,7 +14,6 @@ import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -27,7 +27,6 @@ public final class Gate {
 
     private static final Pattern KEY = Pattern.compile("[\\x21-\\x7e]{1,200}");
     private static final Pattern ETAG = Pattern.compile("\"([0-9]{1,18})(\\.[a-z]+)?\"");
-    private static final Pattern ADDRESS = Pattern.compile("[0-9a-fA-F.:]{2,45}");
 
     private final List<Range> trustedProxies;
     private final RateLimit rates;
@@ -60,18 +59,20 @@ public final class Gate {
 
     private static Range range(String cidr) {
         String[] parts = cidr.split("/", 2);
-        InetAddress address = Objects.requireNonNull(literal(parts[0]), cidr);
-        int bits = parts.length == 2 ? Integer.parseInt(parts[1]) : address.getAddress().length * 8;
+        InetAddress address = literal(parts[0]);
+        int most = address == null ? 0 : address.getAddress().length * 8;
+        int bits = parts.length == 2 ? Integer.parseInt(parts[1]) : most;
+        if (address == null || bits > most) {
+            throw new IllegalArgumentException("http.trustedProxies: " + cidr + " is not a network");
+        }
         return new Range(address.getAddress(), bits);
     }
 
-    /** An address written in digits; names are never looked up. */
+    /** An address written in digits; a name is never looked up, however much it looks like digits. */
     private static @Nullable InetAddress literal(String text) {
-        if (!ADDRESS.matcher(text).matches()) {
-            return null;
-        }
+        byte[] bytes = NetUtil.createByteArrayFromIpAddressString(text);
         try {
-            return InetAddress.getByName(text);
+            return bytes == null ? null : InetAddress.getByAddress(bytes);
         } catch (UnknownHostException e) {
             return null;
         }

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
 final class Input {
     /** Of one answer; a body of a million faults gets no million lines. */
     private static final int MAX_ERRORS = 20;
+    /** Of a longer body only the first fault is named: collecting 50,000 of them takes a second. */
+    private static final int MAX_EXPLAINED_BYTES = 64 * 1024;
 
     private Input() {}
 
@@ -50,6 +52,8 @@ final class Input {
         for (Parameter parameter : operation.parameters()) {
             if (parameter.place() == Parameter.Place.HEADER) {
                 header(parameter, headers, params, errors);
+            } else if (parameter.place() == Parameter.Place.COOKIE) {
+                cookie(parameter, headers, params, errors);
             } else if (parameter.required() && !params.has(parameter.name()) && errors.isEmpty()) {
                 errors.add(new FieldError(parameter.name(), "field.required", List.of()));
             }
@@ -105,6 +109,24 @@ final class Input {
         }
     }
 
+    /** RFC 6265, section 5.4: pairs parted by semicolons; cookies that the operation does not declare are not ours. */
+    private static void cookie(Parameter parameter, MultiMap headers, ObjectNode params, List<FieldError> errors) {
+        String start = parameter.name() + "=";
+        for (String header : headers.getAll("Cookie")) {
+            for (String pair : header.split(";", 102)) {
+                String cookie = pair.trim();
+                if (!cookie.startsWith(start)) {
+                    continue;
+                }
+                if (params.has(parameter.name())) {
+                    errors.add(new FieldError(parameter.name(), "field.repeated", List.of()));
+                } else {
+                    parameter.read(cookie.substring(start.length()), params, errors);
+                }
+            }
+        }
+    }
+
     /**
      * The JSON body.
      *
@@ -132,7 +154,8 @@ final class Input {
         List<FieldError> errors = new ArrayList<>();
         clean(node, "", errors);
         if (errors.isEmpty()) {
-            for (Error error : operation.body().validate(node)) {
+            boolean large = bytes.length() > MAX_EXPLAINED_BYTES;
+            for (Error error : operation.body().validate(node, context -> context.setFailFast(large))) {
                 if (errors.size() < MAX_ERRORS) {
                     errors.add(fieldError(error));
                 }
@@ -164,11 +187,14 @@ final class Input {
             return;
         }
         if (node.isTextual()) {
-            if (!Text.isClean(node.textValue())) {
+            if (!isClean(node.textValue())) {
                 errors.add(new FieldError(pointer, "field.control", List.of()));
             }
         } else if (node.isObject()) {
             for (Map.Entry<String, JsonNode> e : node.properties()) {
+                if (!isClean(e.getKey())) {
+                    errors.add(new FieldError(pointer + "/?", "field.control", List.of()));
+                }
                 clean(e.getValue(), pointer + "/" + harmless(e.getKey()), errors);
             }
         } else if (node.isArray()) {
@@ -227,7 +253,7 @@ final class Input {
 
     /** Percent-decoding that accepts only valid UTF-8; null for anything else. */
     static @Nullable String decode(String text, boolean plusIsSpace) {
-        if (text.indexOf('%') < 0 && text.indexOf('+') < 0) {
+        if (isPlain(text)) {
             return text;
         }
         byte[] bytes = new byte[text.length() * 3];
@@ -244,7 +270,7 @@ final class Input {
                 i += 2;
             } else if (c == '+' && plusIsSpace) {
                 bytes[n++] = ' ';
-            } else if (c < 0x80) {
+            } else if (c > 0x20 && c < 0x7f) {
                 bytes[n++] = (byte) c;
             } else {
                 return null;
@@ -258,5 +284,63 @@ final class Input {
         } catch (CharacterCodingException e) {
             return null;
         }
+    }
+
+    private static boolean isPlain(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c <= 0x20 || c >= 0x7f || c == '%' || c == '+') {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /**
+     * Refuses what hides or disguises: control characters (line feed, tabulator and carriage return excepted), directional
+     * overrides and isolates, zero-width space, word joiner and byte order mark, and halves of surrogate pairs. Joiners
+     * stay: emoji and several scripts need them.
+     */
+    static boolean isClean(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c < 0x20 ? c != '\n' && c != '\t' && c != '\r' : c >= 0x7f && isRefused(text, i, c)) {
+                return false;
+            }
+            if (Character.isHighSurrogate(c)) {
+                i++;
+            }
+        }
+        return true;
+    }
+
+    private static boolean isRefused(String text, int i, char c) {
+        if (Character.isHighSurrogate(c)) {
+            return i + 1 >= text.length() || !Character.isLowSurrogate(text.charAt(i + 1));
+        }
+        return c <= 0x9f
+                || Character.isLowSurrogate(c)
+                || c == 0x200b
+                || c == 0x2060
+                || c == 0xfeff
+                || (c >= 0x202a && c <= 0x202e)
+                || (c >= 0x2066 && c <= 0x2069)
+                || c == 0xfffe
+                || c == 0xffff;
+    }
+
+    /** Exactly 8-4-4-4-12 hexadecimal digits; {@code UUID.fromString} would take shorter groups. */
+    static boolean isUuid(String text) {
+        if (text.length() != 36) {
+            return false;
+        }
+        for (int i = 0; i < 36; i++) {
+            char c = text.charAt(i);
+            boolean dash = i == 8 || i == 13 || i == 18 || i == 23;
+            if (dash ? c != '-' : Character.digit(c, 16) < 0 || c > 'f') {
+                return false;
+            }
+        }
+        return true;
     }
 }

@@ -59,14 +59,14 @@ public final class Pages {
 
     void serve(Exchange exchange) {
         String path = exchange.request.path();
-        boolean get = exchange.request.method().equals(HttpMethod.GET);
+        HttpMethod method = exchange.request.method();
         HttpServerResponse response = exchange.request.response();
         Page page = pages.get(path);
         if (page == null && !"/".equals(path)) {
             throw Problem.of("request.unknownPath");
         }
-        if (!get) {
-            throw Problem.of("request.methodNotAllowed", "GET");
+        if (!method.equals(HttpMethod.GET) && !method.equals(HttpMethod.HEAD)) {
+            throw Problem.of("request.methodNotAllowed", "GET, HEAD");
         }
         exchange.head();
         if (page == null) {
@@ -76,7 +76,6 @@ public final class Pages {
         }
         response.putHeader(HttpHeaders.CONTENT_TYPE, page.type)
                 .putHeader("Content-Security-Policy", CONTENT_POLICY)
-                .putHeader("Referrer-Policy", "no-referrer")
                 .putHeader("X-Frame-Options", "DENY")
                 .end(page.body);
         exchange.ended(200, null);

@@ -12,10 +12,11 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One path, query or header parameter: text in, typed value or error out. Parameters are scalars or comma-separated
+ * One path, query, header or cookie parameter: text in, typed value or error out. Parameters are scalars or comma-separated
  * arrays of them, so a few checks compiled from the schema do, in well under a microsecond.
  *
  * @param type string, integer or boolean; of the items for arrays
@@ -35,7 +36,8 @@ record Parameter(
     enum Place {
         PATH,
         QUERY,
-        HEADER
+        HEADER,
+        COOKIE
     }
 
     private static final Set<String> FORMATS = Set.of("uuid", "date", "date-time");
@@ -72,18 +74,37 @@ record Parameter(
         if (integer && !(schema.has("minimum") && schema.has("maximum"))) {
             defects.add("parameter " + name + " is an unbounded integer");
         }
+        String in = node.path("in").asText();
+        if (!Set.of("path", "query", "header", "cookie").contains(in)) {
+            defects.add("parameter " + name + " must be in path, query, header or cookie");
+        }
+        if (in.equals("path") && !node.path("required").asBoolean()) {
+            defects.add("parameter " + name + " is part of the path and so required");
+        }
+        if (node.has("style") || node.has("content")) {
+            defects.add("parameter " + name + " must have a schema and the usual style");
+        }
+        Pattern pattern = null;
+        try {
+            pattern = schema.has("pattern")
+                    ? Pattern.compile(schema.get("pattern").asText())
+                    : null;
+        } catch (PatternSyntaxException e) {
+            defects.add("parameter " + name + " has a pattern that is none");
+        }
         return new Parameter(
                 name,
-                switch (node.path("in").asText()) {
+                switch (in) {
                     case "path" -> Place.PATH;
                     case "header" -> Place.HEADER;
+                    case "cookie" -> Place.COOKIE;
                     default -> Place.QUERY;
                 },
                 node.path("required").asBoolean(),
                 type,
                 format,
                 values,
-                schema.has("pattern") ? Pattern.compile(schema.get("pattern").textValue()) : null,
+                pattern,
                 integer
                         ? schema.path("minimum").asLong(Long.MIN_VALUE)
                         : schema.path("minLength").asLong(0),
@@ -166,7 +187,7 @@ record Parameter(
         if (length > most) {
             return fail(errors, "field.tooLong", Long.toString(most));
         }
-        if (!Text.isClean(text)) {
+        if (!Input.isClean(text)) {
             return fail(errors, "field.control");
         }
         if (pattern != null && !pattern.matcher(text).find()) {
@@ -179,7 +200,7 @@ record Parameter(
         try {
             switch (String.valueOf(format)) {
                 case "uuid" -> {
-                    return Text.isUuid(text);
+                    return Input.isUuid(text);
                 }
                 case "date" -> {
                     LocalDate date = LocalDate.parse(text);

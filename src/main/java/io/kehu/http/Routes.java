@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * From method and path to operation: one trie over path segments, so the cost depends on the depth of the path and not on
- * the number of operations. A literal segment wins over a parameter.
+ * the number of operations. A literal segment wins over a parameter, from the left. HEAD is served wherever a query is a GET.
  */
 public final class Routes {
     private final Node root = new Node();
@@ -48,6 +48,9 @@ public final class Routes {
             if (node.methods.put(operation.method(), operation) != null) {
                 throw new IllegalStateException(operation.method() + " " + operation.path() + " is declared twice");
             }
+            if (operation.method().equals("GET") && operation.kind() == Operation.Kind.QUERY) {
+                node.methods.put("HEAD", operation);
+            }
         }
     }
 
@@ -58,32 +61,33 @@ public final class Routes {
         }
         List<String> values = new ArrayList<>(4);
         Node node = walk(root, path, 1, values);
-        if (node == null || node.methods.isEmpty()) {
+        if (node == null) {
             return null;
         }
         Operation operation = node.methods.get(method);
         return new Match(operation, values, operation == null ? String.join(", ", node.methods.keySet()) : "");
     }
 
+    /** Only nodes where a path ends count as found: a longer path that begins alike must not hide another one. */
     private static @Nullable Node walk(Node node, String path, int from, List<String> values) {
         int slash = path.indexOf('/', from);
-        boolean last = slash < 0;
-        String segment = last ? path.substring(from) : path.substring(from, slash);
-        Node literal = node.literals.get(segment);
-        if (literal != null) {
-            Node found = last ? literal : walk(literal, path, slash + 1, values);
-            if (found != null && !(last && found.methods.isEmpty())) {
-                return found;
-            }
-        }
-        if (node.parameter == null || segment.isEmpty()) {
-            return null;
+        String segment = slash < 0 ? path.substring(from) : path.substring(from, slash);
+        Node found = ends(node.literals.get(segment), path, slash, values);
+        if (found != null || node.parameter == null || segment.isEmpty()) {
+            return found;
         }
         values.add(segment);
-        Node found = last ? node.parameter : walk(node.parameter, path, slash + 1, values);
+        found = ends(node.parameter, path, slash, values);
         if (found == null) {
             values.remove(values.size() - 1);
         }
         return found;
+    }
+
+    private static @Nullable Node ends(@Nullable Node next, String path, int slash, List<String> values) {
+        if (next == null || slash >= 0) {
+            return next == null ? null : walk(next, path, slash + 1, values);
+        }
+        return next.methods.isEmpty() ? null : next;
     }
 }

@@ -113,6 +113,11 @@ public final class Tx {
         audit.put("actor", subject.toString()).put("actor_name", name);
     }
 
+    /** The problem that the caller is told although this transaction stays, e.g. that a sign-in failed. */
+    public void code(String code) {
+        audit.put("code", code);
+    }
+
     List<Event> events() {
         return events;
     }

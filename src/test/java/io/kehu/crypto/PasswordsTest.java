@@ -95,7 +95,7 @@ class PasswordsTest {
 
     @Test
     void weakMemoryIsNotAccepted() {
-        assertThatThrownBy(() -> new Passwords(vertx, 1024, 1, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> new Passwords(vertx, 1023, 1, 1)).isInstanceOf(IllegalArgumentException.class);
     }
 
     @ParameterizedTest

@@ -177,6 +177,28 @@ class EventTest {
     }
 
     @Test
+    void transactionIdsOfMoreDigitsComeAfterThoseOfFewer() {
+        try (TestKehu other = TestKehu.start()) {
+            for (int xid : new int[] {10, 9, 100, 99}) {
+                other.sql("""
+                        INSERT INTO kehu.event (at, incarnation, xid, ord, id, type, aggregate, aggregate_id, version,
+                                                permission, actor, audit_id, payload)
+                        VALUES (kehu.now(), 1, ?::text::xid8, 0, uuidv7(), 'branch.changed', 'branch', uuidv7(), 1,
+                                'branch:read', uuidv7(), uuidv7(), '{}')""", Integer.toString(xid));
+            }
+            Caller reader = other.caller("auditor");
+            List<String> positions = new ArrayList<>();
+            String[] after = {""};
+            await().atMost(10, TimeUnit.SECONDS).untilAsserted(() -> {
+                Answer page = reader.get("/v1/events?limit=1" + (after[0].isEmpty() ? "" : "&after=" + after[0]));
+                page.at("/items").forEach(e -> positions.add(e.get("position").asText()));
+                after[0] = page.at("/next").asText();
+                assertThat(positions).containsExactly("1-9-0", "1-10-0", "1-99-0", "1-100-0");
+            });
+        }
+    }
+
+    @Test
     void aFaultyPositionIsRefused() {
         auditor.get("/v1/events?after=1-2").is(400, "request.invalid");
         auditor.get("/v1/events?limit=0").is(400, "request.invalid");

@@ -1,0 +1,350 @@
+package io.kehu.iam.session;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Call;
+import io.kehu.bus.Ids;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
+import io.kehu.cache.RateLimit;
+import io.kehu.crypto.Passwords;
+import io.kehu.crypto.Vault;
+import io.kehu.event.Event;
+import io.kehu.iam.session.SessionStore.Account;
+import io.kehu.iam.session.SessionStore.Entrant;
+import io.kehu.iam.staff.Staff;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.sqlclient.Row;
+import java.io.IOException;
+import java.time.OffsetDateTime;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.UUID;
+
+/** The rules of signing in and out (safety.md 4). */
+final class SessionService {
+    /** What a transaction that stays answers where the caller is refused all the same. */
+    private static final Reply REFUSED = Reply.empty();
+
+    private final Database database;
+    private final SessionStore store;
+    private final Vault vault;
+    private final Tokens tokens;
+    private final Passwords passwords;
+    private final Passwords.Profile profile;
+    private final RateLimit rates;
+
+    SessionService(
+            Database database,
+            SessionStore store,
+            Vault vault,
+            Tokens tokens,
+            Passwords passwords,
+            Passwords.Profile profile,
+            RateLimit rates) {
+        this.database = database;
+        this.store = store;
+        this.vault = vault;
+        this.tokens = tokens;
+        this.passwords = passwords;
+        this.profile = profile;
+        this.rates = rates;
+    }
+
+    /**
+     * Signs a member of staff in. Unknown, locked, suspended and wrong are one answer after the same work: a count, a
+     * look-up, one hash, one audited transaction. Problems: auth.failed, request.tooManyRequests, request.noDryRun.
+     */
+    Future<Reply> login(Call call) {
+        ObjectNode body = call.json();
+        String username = Staff.username(body.get("username").textValue());
+        String password = body.get("password").textValue();
+        Guess guess = Guess.of(vault, username, call.meta().address());
+        return mustBeReal(call)
+                .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
+                .compose(v -> limit(RateLimit.LOGIN, ""))
+                .compose(v -> look(guess, store.account(call, username), password))
+                .compose(seen -> seen.right ? enter(call, guess, seen.account()) : refuse(call, guess, seen));
+    }
+
+    /** What a look at a password came to; a locked account's password was not looked at. */
+    private record Seen(Optional<Account> known, boolean locked, boolean right) {
+        Account account() {
+            return known.orElseThrow();
+        }
+    }
+
+    /** Signing in proves something; there is nothing to try out, and a trial must not be a way around the counters. */
+    private static Future<Void> mustBeReal(Call call) {
+        return call.mode() == Call.Mode.EXECUTE
+                ? Future.succeededFuture()
+                : Future.failedFuture(Problem.of("request.noDryRun"));
+    }
+
+    private Future<Void> limit(String bucket, String key) {
+        return rates.take(bucket, key, 1)
+                .compose(decision -> decision.allowed()
+                        ? Future.succeededFuture()
+                        : Future.failedFuture(tooMany((decision.retryAfterMillis() + 999) / 1000)));
+    }
+
+    private static Problem tooMany(long seconds) {
+        return Problem.of("request.tooManyRequests", Long.toString(Math.max(1, seconds)));
+    }
+
+    /** Books the look, then takes it; one hash is computed in any case. */
+    private Future<Seen> look(Guess guess, Future<Optional<Account>> account, String password) {
+        return store.take(guess).compose(booked -> {
+            if (booked.equals("busy")) {
+                return Future.failedFuture(tooMany(1));
+            }
+            boolean locked = booked.equals("locked");
+            return account.compose(known -> passwords
+                            .verify(
+                                    password,
+                                    locked || known.isEmpty()
+                                            ? passwords.absent()
+                                            : known.get().passwordHash())
+                            .map(right -> new Seen(
+                                    known,
+                                    locked,
+                                    right && !locked && known.get().active())))
+                    .recover(failure -> locked
+                            ? Future.failedFuture(failure)
+                            : store.giveBack(guess).transform(v -> Future.failedFuture(failure)));
+        });
+    }
+
+    private Future<Reply> enter(Call call, Guess guess, Account account) {
+        return database.write(
+                        call,
+                        tx -> store.unchanged(tx, account)
+                                .compose(entrant -> entrant.isPresent()
+                                        ? open(tx, guess, entrant.get())
+                                        : refused(tx, guess, Optional.of(account), true)))
+                .compose(reply -> unlessRefused(reply, "auth.failed"));
+    }
+
+    private Future<Reply> refuse(Call call, Guess guess, Seen seen) {
+        return database.write(call, tx -> refused(tx, guess, seen.known, !seen.locked))
+                .compose(reply -> unlessRefused(reply, "auth.failed"));
+    }
+
+    /** Leaves the failure in the audit, under the name only where it is one of ours. */
+    private Future<Reply> refused(Tx tx, Guess guess, Optional<Account> known, boolean booked) {
+        tx.kind("sign-in");
+        tx.code("auth.failed");
+        UUID id = known.map(Account::id).orElse(Principal.NOBODY);
+        tx.actor(id, known.map(Account::username).orElse("unknown"));
+        tx.object("staff", id, 0);
+        return (booked ? store.settle(tx, guess, false) : Future.<Void>succeededFuture()).map(REFUSED);
+    }
+
+    /** A refusal is the one answer here that has no body. */
+    private static Future<Reply> unlessRefused(Reply reply, String problemCode) {
+        return reply.body() == null ? Future.failedFuture(Problem.of(problemCode)) : Future.succeededFuture(reply);
+    }
+
+    private Future<Reply> open(Tx tx, Guess guess, Entrant entrant) {
+        Staff staff = entrant.staff();
+        UUID session = Ids.next();
+        OffsetDateTime end = tx.now().plus(tokens.lives().absolute());
+        boolean due = profile.rotationDue(
+                entrant.passwordAt().toInstant().toEpochMilli(),
+                tx.now().toInstant().toEpochMilli());
+        tx.kind("sign-in");
+        tx.actor(staff.id(), staff.username());
+        tx.object("session", session, 1);
+        return store.settle(tx, guess, true)
+                .compose(v -> due && !staff.mustChange()
+                        ? store.demandChange(tx, staff.id())
+                        : Future.<Void>succeededFuture())
+                .compose(v -> store.open(tx, session, staff.id(), end))
+                .compose(v -> issue(
+                        tx,
+                        staff.id(),
+                        session,
+                        entrant.rights(),
+                        end,
+                        tx.call().json().path("cookie").asBoolean(),
+                        json -> {
+                            json.writeBooleanField("mustChangePassword", due || staff.mustChange());
+                            json.writeObjectFieldStart("staff");
+                            json.writeStringField("id", staff.id().toString());
+                            json.writeStringField("username", staff.username());
+                            json.writeStringField("name", staff.name());
+                            json.writeStringField("branchId", staff.branchId().toString());
+                            strings(json, "roles", staff.roles());
+                            json.writeEndObject();
+                        }));
+    }
+
+    /** Writes further fields of an answer. */
+    @FunctionalInterface
+    private interface Fields {
+        void write(JsonGenerator json) throws IOException;
+    }
+
+    /** A fresh pair; the refresh token goes into a cookie where the caller is a web page, else into the body. */
+    private Future<Reply> issue(
+            Tx tx, UUID subject, UUID session, long rights, OffsetDateTime end, boolean inCookie, Fields more) {
+        String refresh = Tokens.refresh();
+        OffsetDateTime refreshEnd = tokens.refreshEnd(tx.now(), end);
+        return store.addRefresh(tx, refresh, session, refreshEnd).map(v -> {
+            String access = tokens.access(subject, session, rights, tx.now(), end);
+            Reply reply = Reply.ok(json -> {
+                json.writeStartObject();
+                json.writeStringField("tokenType", "Bearer");
+                json.writeStringField("accessToken", access);
+                json.writeNumberField("expiresIn", tokens.seconds(tx.now(), end));
+                if (!inCookie) {
+                    json.writeStringField("refreshToken", refresh);
+                }
+                json.writeStringField("refreshBefore", refreshEnd.toInstant().toString());
+                json.writeStringField("sessionEnds", end.toInstant().toString());
+                more.write(json);
+                json.writeEndObject();
+            });
+            return inCookie ? reply.cookie(Tokens.cookie(refresh, tx.now(), refreshEnd)) : reply;
+        });
+    }
+
+    /**
+     * Changes a refresh token into a new pair. One that was used before has been stolen, or the answer to it has: its
+     * session ends, and that stays although the caller is refused. Problems: auth.refreshInvalid, request.noDryRun.
+     */
+    Future<Reply> refresh(Call call) {
+        ObjectNode body = call.body();
+        String given = body == null ? null : body.path("refreshToken").textValue();
+        String cookie = call.text(Tokens.COOKIE);
+        String token = given != null ? given : cookie;
+        if (token == null) {
+            return Future.failedFuture(Problem.of("auth.refreshInvalid"));
+        }
+        Buffer hash = Tokens.hash(token);
+        return mustBeReal(call)
+                .compose(v -> database.write(
+                        call, tx -> store.refresh(tx, hash).compose(row -> rotate(tx, hash, row, given == null))))
+                .compose(reply -> unlessRefused(reply, "auth.refreshInvalid"));
+    }
+
+    private Future<Reply> rotate(Tx tx, Buffer hash, Row row, boolean inCookie) {
+        UUID session = row.getUUID("session_id");
+        UUID subject = row.getUUID("subject_id");
+        OffsetDateTime end = row.getOffsetDateTime("ends_at");
+        tx.kind("sign-in");
+        tx.actor(subject, row.getString("username"));
+        tx.object("session", session, 1);
+        boolean over = row.getOffsetDateTime("revoked_at") != null || !end.isAfter(tx.now());
+        if (!over && row.getOffsetDateTime("used_at") != null) {
+            tx.code("auth.refreshInvalid");
+            return store.end(tx, session, "reuse").map(REFUSED);
+        }
+        if (over
+                || !row.getOffsetDateTime("expires_at").isAfter(tx.now())
+                || !row.getString("state").equals("active")) {
+            return Future.failedFuture(Problem.of("auth.refreshInvalid"));
+        }
+        return store.use(tx, hash, session)
+                .compose(v -> issue(tx, subject, session, row.getLong("rights"), end, inCookie, json -> {}));
+    }
+
+    /** Ends the caller's session on every node within a second. */
+    Future<Reply> logout(Call call) {
+        UUID session = session(call);
+        return database.write(call, tx -> {
+            tx.kind("sign-in");
+            tx.object("session", session, 1);
+            return store.end(tx, session, "logout").map(Reply.empty().cookie(Tokens.noCookie()));
+        });
+    }
+
+    private static UUID session(Call call) {
+        UUID session = call.principal().session();
+        if (session == null) {
+            throw Problem.of("auth.required");
+        }
+        return session;
+    }
+
+    /** Who the caller is and what he may do. */
+    Future<Reply> me(Call call) {
+        Principal principal = call.principal();
+        return store.me(call)
+                .map(row -> Reply.ok(json -> {
+                    json.writeStartObject();
+                    store.staff(row).fields(json, true);
+                    json.writeStringField("branchCode", row.getString("branch_code"));
+                    json.writeStringField("branchName", row.getString("branch_name"));
+                    strings(json, "permissions", new TreeSet<>(principal.permissions()));
+                    json.writeStringField("scope", principal.scope().name().toLowerCase(Locale.ROOT));
+                    json.writeStringField(
+                            "signedInAt",
+                            row.getOffsetDateTime("started_at").toInstant().toString());
+                    json.writeStringField(
+                            "sessionEnds",
+                            row.getOffsetDateTime("ends_at").toInstant().toString());
+                    json.writeEndObject();
+                }));
+    }
+
+    private static void strings(JsonGenerator json, String name, Iterable<String> values) throws IOException {
+        json.writeArrayFieldStart(name);
+        for (String value : values) {
+            json.writeString(value);
+        }
+        json.writeEndArray();
+    }
+
+    /**
+     * Changes the caller's own password: guesses at the old one count like sign-ins, every other session ends, and this
+     * one goes on after a refresh. Problems: auth.passwordWrong (also while locked), request.invalid,
+     * request.tooManyRequests.
+     */
+    Future<Reply> changePassword(Call call) {
+        Principal principal = call.principal();
+        String current = call.json().get("currentPassword").textValue();
+        String wanted = call.json().get("newPassword").textValue();
+        List<Problem.FieldError> faults =
+                Passwords.faults(profile, "/newPassword", wanted, false, List.of(principal.name(), "kehu"));
+        if (faults.isEmpty() && wanted.equals(current)) {
+            faults = List.of(new Problem.FieldError("/newPassword", "field.passwordSame", List.of()));
+        }
+        if (!faults.isEmpty()) {
+            return Future.failedFuture(Problem.invalid(faults));
+        }
+        Guess guess = Guess.of(vault, principal.name(), call.meta().address());
+        return look(guess, store.account(call, principal.subject()), current)
+                .compose(seen -> finish(guess, seen)
+                        .compose(v -> seen.right
+                                ? passwords.hash(wanted).map(hash -> Optional.of(new Change(seen.account(), hash)))
+                                : Future.succeededFuture(Optional.<Change>empty())))
+                .compose(change -> database.write(call, tx -> change(tx, change, session(call))));
+    }
+
+    private record Change(Account account, String hash) {}
+
+    /** The count stands whatever becomes of the command, also when it is only tried out. */
+    private Future<Void> finish(Guess guess, Seen seen) {
+        return seen.locked ? Future.succeededFuture() : store.settle(guess, seen.right);
+    }
+
+    private Future<Reply> change(Tx tx, Optional<Change> change, UUID session) {
+        if (change.isEmpty()) {
+            return Future.failedFuture(Problem.of("auth.passwordWrong"));
+        }
+        Account account = change.get().account;
+        return store.setPassword(tx, account, change.get().hash, session).map(row -> {
+            UUID id = account.id();
+            tx.event(Event.of("staff.changed", id, row.getLong("version"), "staff:read")
+                    .within(row.getUUID("branch_id"), null));
+            return Reply.empty();
+        });
+    }
+}

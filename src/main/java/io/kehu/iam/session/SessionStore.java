@@ -1,0 +1,190 @@
+package io.kehu.iam.session;
+
+import io.kehu.bus.Call;
+import io.kehu.crypto.Vault;
+import io.kehu.iam.staff.Staff;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.Tuple;
+import java.time.OffsetDateTime;
+import java.util.Optional;
+import java.util.UUID;
+
+/** SQL of sessions, refresh tokens and failed attempts. */
+final class SessionStore {
+    /** Commits by itself: the count stands before the password is looked at, whatever happens afterwards. */
+    private static final String TAKE = "SELECT iam.take_attempt($1, $2)";
+
+    private static final String SETTLE = "SELECT iam.settle_attempt($1, $2, $3)";
+    private static final String ACCOUNT =
+            "SELECT id, username, password_hash, state FROM iam.staff WHERE username = $1";
+    private static final String HASH_OF = "SELECT id, username, password_hash, state FROM iam.staff WHERE id = $1";
+    private static final String STAFF =
+            "SELECT " + Staff.COLUMNS + ", s.rights, s.password_at FROM " + Staff.TABLES + " WHERE s.id = $1";
+    /** The password that was looked at must still be the one that counts. */
+    private static final String UNCHANGED = STAFF + " AND s.password_hash = $2 AND s.state = 'active' FOR UPDATE OF s";
+
+    private static final String DEMAND_CHANGE = "UPDATE iam.staff SET must_change = true WHERE id = $1";
+    private static final String OPEN = """
+            INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address)
+            VALUES ($1, $2, 'STAFF', $3, $3, $4, $3, $5)""";
+    private static final String ADD_REFRESH =
+            "INSERT INTO iam.refresh (token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)";
+    private static final String FIND_REFRESH = """
+            SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at, s.username, s.state,
+                   s.rights
+            FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id JOIN iam.staff s ON s.id = e.subject_id
+            WHERE r.token_hash = $1 FOR UPDATE OF r, e""";
+    private static final String USE_REFRESH = "UPDATE iam.refresh SET used_at = $2 WHERE token_hash = $1";
+    private static final String SEE = "UPDATE iam.session SET seen_at = $2 WHERE id = $1";
+    private static final String END = """
+            UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = $2 WHERE id = $1 AND revoked_at IS NULL""";
+    private static final String END_OTHERS = """
+            UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'password'
+            WHERE subject_id = $1 AND id <> $2 AND revoked_at IS NULL""";
+    private static final String REVOKE_SESSION = "INSERT INTO kehu.revocation (session_id) VALUES ($1)";
+    private static final String REVOKE_RIGHTS = "INSERT INTO kehu.revocation (subject_id, min_version) VALUES ($1, $2)";
+    private static final String SET_PASSWORD = """
+            UPDATE iam.staff SET password_hash = $3, password_at = kehu.now(), must_change = false, rights = rights + 1
+            WHERE id = $1 AND password_hash = $2 RETURNING rights, version, branch_id""";
+    private static final String ME = "SELECT " + Staff.COLUMNS + """
+            , b.code AS branch_code, b.name AS branch_name, e.started_at, e.ends_at
+            FROM iam.session e JOIN iam.staff s ON s.id = e.subject_id JOIN kehu.data_key k ON k.subject_id = s.id
+            JOIN iam.branch b ON b.id = s.branch_id WHERE e.id = $1""";
+    /** In small batches, a day after they ended; refresh tokens go with their session. */
+    private static final String FORGET_SESSIONS = """
+            DELETE FROM iam.session WHERE id = ANY (ARRAY(
+                SELECT id FROM iam.session WHERE ends_at < kehu.now() - interval '1 day' LIMIT 1000 FOR UPDATE SKIP LOCKED))""";
+
+    private static final String FORGET_ATTEMPTS = """
+            DELETE FROM iam.attempt WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM iam.attempt WHERE last_at < kehu.now() - interval '25 hours' AND kind <> 'all'
+                LIMIT 1000 FOR UPDATE SKIP LOCKED))""";
+
+    private final Database database;
+    private final Vault vault;
+
+    /** What is needed to look at a password. */
+    record Account(UUID id, String username, String passwordHash, boolean active) {
+        static Optional<Account> first(Iterable<Row> rows) {
+            for (Row row : rows) {
+                return Optional.of(new Account(
+                        row.getUUID("id"),
+                        row.getString("username"),
+                        row.getString("password_hash"),
+                        row.getString("state").equals("active")));
+            }
+            return Optional.empty();
+        }
+    }
+
+    /** Somebody who may come in. */
+    record Entrant(Staff staff, long rights, OffsetDateTime passwordAt) {}
+
+    SessionStore(Database database, Vault vault) {
+        this.database = database;
+        this.vault = vault;
+    }
+
+    /** free, locked or busy. */
+    Future<String> take(Guess guess) {
+        return database.query(Call.Lane.POINT, TAKE, guess.keys())
+                .map(rows -> rows.iterator().next().getString(0));
+    }
+
+    /** The password was not looked at after all. */
+    Future<Void> giveBack(Guess guess) {
+        return database.query(Call.Lane.POINT, SETTLE, guess.keys("unseen")).mapEmpty();
+    }
+
+    /** Ends a booked look outside a transaction. */
+    Future<Void> settle(Guess guess, boolean opened) {
+        return database.query(Call.Lane.POINT, SETTLE, guess.keys(opened ? "opened" : "failed"))
+                .mapEmpty();
+    }
+
+    Future<Void> settle(Tx tx, Guess guess, boolean opened) {
+        return tx.query(SETTLE, guess.keys(opened ? "opened" : "failed")).mapEmpty();
+    }
+
+    Future<Optional<Account>> account(Call call, String username) {
+        return database.query(call, ACCOUNT, Tuple.of(username)).map(Account::first);
+    }
+
+    Future<Optional<Account>> account(Call call, UUID id) {
+        return database.query(call, HASH_OF, Tuple.of(id)).map(Account::first);
+    }
+
+    Future<Optional<Entrant>> unchanged(Tx tx, Account account) {
+        return tx.query(UNCHANGED, Tuple.of(account.id(), account.passwordHash()))
+                .map(rows -> {
+                    for (Row row : rows) {
+                        return Optional.of(new Entrant(
+                                Staff.from(row, vault), row.getLong("rights"), row.getOffsetDateTime("password_at")));
+                    }
+                    return Optional.empty();
+                });
+    }
+
+    Future<Void> demandChange(Tx tx, UUID staff) {
+        return tx.query(DEMAND_CHANGE, Tuple.of(staff)).mapEmpty();
+    }
+
+    Future<Void> open(Tx tx, UUID session, UUID subject, OffsetDateTime end) {
+        return tx.query(
+                        OPEN,
+                        Tuple.of(
+                                session,
+                                subject,
+                                tx.now(),
+                                end,
+                                tx.call().meta().address()))
+                .mapEmpty();
+    }
+
+    Future<Void> addRefresh(Tx tx, String refresh, UUID session, OffsetDateTime end) {
+        return tx.query(ADD_REFRESH, Tuple.of(Tokens.hash(refresh), session, tx.now(), end))
+                .mapEmpty();
+    }
+
+    Future<Row> refresh(Tx tx, Buffer hash) {
+        return tx.row(FIND_REFRESH, Tuple.of(hash), "auth.refreshInvalid");
+    }
+
+    Future<Void> use(Tx tx, Buffer hash, UUID session) {
+        return tx.query(USE_REFRESH, Tuple.of(hash, tx.now()))
+                .compose(v -> tx.query(SEE, Tuple.of(session, tx.now())))
+                .mapEmpty();
+    }
+
+    Future<Void> end(Tx tx, UUID session, String why) {
+        return tx.query(END, Tuple.of(session, why))
+                .compose(v -> tx.query(REVOKE_SESSION, Tuple.of(session)))
+                .mapEmpty();
+    }
+
+    /** Sets a password if the old one still counts, and makes worthless all that was issued under it. */
+    Future<Row> setPassword(Tx tx, Account account, String hash, UUID ownSession) {
+        return tx.row(SET_PASSWORD, Tuple.of(account.id(), account.passwordHash(), hash), "auth.passwordWrong")
+                .compose(row -> tx.query(REVOKE_RIGHTS, Tuple.of(account.id(), row.getLong("rights")))
+                        .compose(v -> tx.query(END_OTHERS, Tuple.of(account.id(), ownSession)))
+                        .map(row));
+    }
+
+    Future<Row> me(Call call) {
+        return database.row(call, ME, Tuple.of(call.principal().session()), "auth.revoked");
+    }
+
+    Staff staff(Row row) {
+        return Staff.from(row, vault);
+    }
+
+    Future<Void> forgetOld() {
+        return database.query(Call.Lane.JOB, FORGET_SESSIONS, Tuple.tuple())
+                .compose(v -> database.query(Call.Lane.JOB, FORGET_ATTEMPTS, Tuple.tuple()))
+                .mapEmpty();
+    }
+}

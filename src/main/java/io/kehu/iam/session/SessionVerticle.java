@@ -1,0 +1,52 @@
+package io.kehu.iam.session;
+
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
+import io.kehu.crypto.Signer;
+import io.kehu.iam.staff.StaffVerticle;
+import io.vertx.core.Future;
+import java.time.Duration;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The operations of the tag iam.session, and the forgetting of what has long ended. */
+public final class SessionVerticle implements Domain {
+    private static final Logger LOG = LoggerFactory.getLogger(SessionVerticle.class);
+    private static final long HOUSE_MILLIS = 60_000;
+
+    @Override
+    public Operations operations(Kernel kernel) {
+        Tokens.Lives lives = new Tokens.Lives(
+                Duration.ofMinutes(kernel.number("auth.accessMinutes")),
+                Duration.ofMinutes(
+                        Math.min(kernel.number("auth.idleMinutes"), 60 * kernel.number("auth.refreshHours"))),
+                Duration.ofHours(kernel.number("auth.absoluteHours")));
+        SessionService service = new SessionService(
+                kernel.database(),
+                new SessionStore(kernel.database(), kernel.vault()),
+                kernel.vault(),
+                new Tokens(new Signer(kernel.keys(), "kehu"), lives),
+                StaffVerticle.passwords(kernel),
+                StaffVerticle.profile(kernel),
+                kernel.rates());
+        return Operations.at("iam.session")
+                .on("login", service::login)
+                .on("refreshSession", service::refresh)
+                .on("logout", service::logout)
+                .on("getMe", service::me)
+                .on("changePassword", service::changePassword);
+    }
+
+    @Override
+    public Future<List<String>> prepare(Kernel kernel) {
+        SessionStore store = new SessionStore(kernel.database(), kernel.vault());
+        kernel.vertx()
+                .setPeriodic(
+                        HOUSE_MILLIS,
+                        id -> store.forgetOld()
+                                .onFailure(e -> LOG.warn("old sessions are not forgotten yet: {}", e.getMessage())));
+        return Future.succeededFuture(List.of());
+    }
+}

@@ -1,0 +1,90 @@
+package io.kehu.iam.staff;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Ids;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
+import io.kehu.crypto.Passwords;
+import io.kehu.crypto.Vault;
+import io.kehu.event.Event;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Tuple;
+import java.time.OffsetDateTime;
+import java.util.List;
+import java.util.UUID;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes an administrator from the command line, for a bank that has none yet or whose administrators are all shut out:
+ * whoever runs it holds the database and the keys anyway. Makes the head office too where there is no branch.
+ */
+public final class FirstAdministrator {
+    private static final Pattern USERNAME = Pattern.compile("[a-z][a-z0-9._-]{1,31}");
+    private static final String HEAD = "SELECT id FROM iam.branch WHERE parent_id IS NULL";
+    private static final String INSERT_HEAD =
+            "INSERT INTO iam.branch (id, code, name, tree, depth) VALUES ($1, 'HQ', '总行', 'HQ!', 0) RETURNING id";
+    private static final long TIMEOUT_MILLIS = 20_000;
+
+    private FirstAdministrator() {}
+
+    /**
+     * Makes the administrator at the head office; the password must be changed at the first sign-in.
+     *
+     * @param given the password, or null for a random one
+     * @return the password. Fails with staff.usernameTaken, or request.invalid for a name or password that will not do
+     */
+    public static Future<String> create(
+            Database database,
+            Vault vault,
+            Passwords passwords,
+            Passwords.Profile profile,
+            String username,
+            @Nullable String given) {
+        if (!USERNAME.matcher(username).matches()) {
+            return Future.failedFuture(Problem.at("username", "field.pattern"));
+        }
+        String password = given == null ? StaffService.randomPassword(profile) : given;
+        List<Problem.FieldError> faults =
+                Passwords.faults(profile, "password", password, false, List.of(username, "kehu"));
+        if (!faults.isEmpty()) {
+            return Future.failedFuture(Problem.invalid(faults));
+        }
+        StaffStore store = new StaffStore(database, vault);
+        return passwords
+                .hash(password)
+                .compose(hash -> database.write(
+                        Call.internal("createAdministrator", Call.Lane.POINT, TIMEOUT_MILLIS),
+                        tx -> headOffice(tx)
+                                .compose(head -> store.insert(tx, administrator(username, head), hash))
+                                .map(staff -> {
+                                    tx.event(Event.of("staff.created", staff.id(), staff.version(), "staff:read")
+                                            .within(staff.branchId(), null));
+                                    return Reply.empty();
+                                })))
+                .map(password);
+    }
+
+    private static Future<UUID> headOffice(Tx tx) {
+        return tx.query(HEAD, Tuple.tuple())
+                .compose(rows ->
+                        rows.size() > 0 ? Future.succeededFuture(rows) : tx.query(INSERT_HEAD, Tuple.of(Ids.next())))
+                .map(rows -> rows.iterator().next().getUUID("id"));
+    }
+
+    private static Staff administrator(String username, UUID branch) {
+        return new Staff(
+                Ids.next(),
+                username,
+                username,
+                null,
+                branch,
+                List.of("administrator"),
+                "active",
+                true,
+                1,
+                OffsetDateTime.MIN);
+    }
+}

@@ -1,0 +1,57 @@
+package io.kehu.iam.staff;
+
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
+import io.kehu.crypto.Passwords;
+import io.vertx.core.Future;
+import java.util.List;
+import java.util.Locale;
+
+/** The operations of the tag iam.staff, and the demo users where the mode has them. */
+public final class StaffVerticle implements Domain {
+    @Override
+    public Operations operations(Kernel kernel) {
+        StaffService service = new StaffService(
+                kernel.database(),
+                new StaffStore(kernel.database(), kernel.vault()),
+                kernel.vault(),
+                passwords(kernel),
+                profile(kernel),
+                kernel::cursorMac);
+        return Operations.at("iam.staff")
+                .on("listStaff", service::list)
+                .on("getStaff", service::get)
+                .on("createStaff", service::create)
+                .on("changeStaff", service::change)
+                .on("listRoles", service::roles);
+    }
+
+    /** Demo users have a public password: made in an empty database of demo and test mode, never served elsewhere. */
+    @Override
+    public Future<List<String>> prepare(Kernel kernel) {
+        String mode = kernel.text("mode").toLowerCase(Locale.ROOT);
+        if (!mode.equals("production")) {
+            return DemoStaff.seed(kernel.database(), kernel.vault(), passwords(kernel))
+                    .map(made -> mode.equals("demo") ? DemoStaff.greeting() : List.of());
+        }
+        return DemoStaff.exist(kernel.database())
+                .compose(there -> there
+                        ? Future.failedFuture(new Domain.Unfit("mode: this database holds demo users, whose password"
+                                + " everybody knows; production needs a database of its own"))
+                        : Future.succeededFuture(List.of()));
+    }
+
+    /** Hashing as the settings say; every holder counts its own queue before the shared workers. */
+    public static Passwords passwords(Kernel kernel) {
+        return new Passwords(
+                kernel.vertx(),
+                kernel.number("auth.argon2MemoryKib"),
+                kernel.number("auth.hashWorkers"),
+                kernel.number("auth.hashQueue"));
+    }
+
+    public static Passwords.Profile profile(Kernel kernel) {
+        return Passwords.Profile.valueOf(kernel.text("auth.passwordProfile").toUpperCase(Locale.ROOT));
+    }
+}

@@ -1,0 +1,95 @@
+package io.kehu.ops.clock;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Call;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
+import io.kehu.sql.Clock;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.Tuple;
+import java.time.OffsetDateTime;
+
+/** The rules of the clock. */
+final class ClockService {
+    /** Ten years: farther than any rule of the bank looks. */
+    private static final long MAX_AHEAD_SECONDS = 315_360_000;
+
+    private static final String READ =
+            "SELECT kehu.now() AS now, round(extract(epoch FROM ahead))::bigint AS ahead FROM kehu.clock";
+    private static final String MOVE = "UPDATE kehu.clock SET ahead = make_interval(secs => $1::float8)";
+    private static final String DISTANCE =
+            "SELECT round(extract(epoch FROM $1::timestamptz - clock_timestamp()))::bigint";
+
+    private final Database database;
+    private final Clock clock;
+    private final boolean movable;
+
+    /**
+     * Reads and moves the clock.
+     *
+     * @param clock of this node, told at once what the others hear with their next poll
+     */
+    ClockService(Database database, Clock clock, boolean movable) {
+        this.database = database;
+        this.clock = clock;
+        this.movable = movable;
+    }
+
+    /** What time it is for Kehu. */
+    Future<Reply> get(Call call) {
+        return database.row(call, READ, Tuple.tuple(), "server.failure").map(this::reply);
+    }
+
+    /** Moves the clock of all nodes. Problems: clock.fixed, request.invalid (more than ten years away). */
+    Future<Reply> move(Call call) {
+        if (!movable) {
+            return Future.failedFuture(Problem.of("clock.fixed"));
+        }
+        return database.write(
+                        call,
+                        tx -> aheadSeconds(tx, call.json())
+                                .compose(seconds -> tx.query(MOVE, Tuple.of((double) seconds)))
+                                .compose(v -> tx.row(READ, Tuple.tuple(), "server.failure"))
+                                .map(row -> {
+                                    tx.kind("setting");
+                                    tx.object("clock", Principal.SYSTEM, 1);
+                                    return reply(row);
+                                }))
+                .onSuccess(reply -> hear(call));
+    }
+
+    private static Future<Long> aheadSeconds(Tx tx, ObjectNode body) {
+        if (body.has("aheadSeconds")) {
+            return Future.succeededFuture(body.get("aheadSeconds").longValue());
+        }
+        OffsetDateTime wanted = OffsetDateTime.parse(body.get("now").textValue());
+        return tx.row(DISTANCE, Tuple.of(wanted), "server.failure").compose(row -> {
+            long seconds = row.getLong(0);
+            return Math.abs(seconds) > MAX_AHEAD_SECONDS
+                    ? Future.failedFuture(Problem.at("/now", "field.tooLarge", "10 years away"))
+                    : Future.succeededFuture(seconds);
+        });
+    }
+
+    private void hear(Call call) {
+        if (call.mode() == Call.Mode.EXECUTE) {
+            database.row(call, READ, Tuple.tuple(), "server.failure")
+                    .onSuccess(row -> clock.heard(row.getOffsetDateTime("now")));
+        }
+    }
+
+    private Reply reply(Row row) {
+        return Reply.ok(json -> {
+            json.writeStartObject();
+            json.writeStringField(
+                    "now", row.getOffsetDateTime("now").toInstant().toString());
+            json.writeNumberField("aheadSeconds", row.getLong("ahead"));
+            json.writeBooleanField("movable", movable);
+            json.writeEndObject();
+        });
+    }
+}

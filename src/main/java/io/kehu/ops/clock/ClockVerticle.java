@@ -1,0 +1,15 @@
+package io.kehu.ops.clock;
+
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
+
+/** The operations of the tag ops.clock. */
+public final class ClockVerticle implements Domain {
+    @Override
+    public Operations operations(Kernel kernel) {
+        boolean movable = !kernel.text("mode").equalsIgnoreCase("production");
+        ClockService service = new ClockService(kernel.database(), kernel.clock(), movable);
+        return Operations.at("ops.clock").on("getClock", service::get).on("moveClock", service::move);
+    }
+}

@@ -1,0 +1,30 @@
+package io.kehu.ops.work;
+
+import io.kehu.blob.Blobs;
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
+import java.util.Map;
+
+/** The operations of the tag ops.work; sendUpload among them goes beside the bus. */
+public final class WorkVerticle implements Domain {
+    @Override
+    public Operations operations(Kernel kernel) {
+        // What may be uploaded, under the names that the contract lists.
+        Map<String, Blobs.Purpose> purposes =
+                Map.of("customer-import", new Blobs.Purpose("customer:import", kernel.number("blob.maxUploadBytes")));
+        WorkService service = new WorkService(
+                kernel.database(),
+                kernel.blobs(),
+                kernel.jobs(),
+                new WorkStore(kernel.database()),
+                purposes,
+                kernel::cursorMac);
+        return Operations.at("ops.work")
+                .on("createUpload", service::createUpload)
+                .on("getUpload", service::getUpload)
+                .on("listJobs", service::listJobs)
+                .on("getJob", service::getJob)
+                .on("cancelJob", service::cancelJob);
+    }
+}

@@ -1,0 +1,275 @@
+package io.kehu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.kehu.TestKehu.Answer;
+import io.kehu.TestKehu.Caller;
+import io.kehu.http.Contract;
+import io.kehu.http.Operation;
+import io.kehu.iam.staff.DemoStaff;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Every operation x every role x every relation, against {@code authorization-matrix.txt}, over HTTP. Commands are dry runs,
+ * so no cell disturbs another. A new operation needs a row there and, where it takes a body or an id, one entry in {@link
+ * #fixtures}.
+ */
+class AuthorizationMatrixTest {
+    private static final String ANONYMOUS = "anonymous";
+
+    /** Whose thing it is that the caller reaches for. */
+    private enum Relation {
+        OWN,
+        SAME_BRANCH,
+        OTHER_MANAGER,
+        OTHER_BRANCH
+    }
+
+    /** A caller of one role and, for each relation, a member of staff who stands in it to him. */
+    private record Cast(String role, Caller caller, Map<Relation, UUID> people, Map<Relation, UUID> branches) {}
+
+    /**
+     * What to send.
+     *
+     * @param shown for a list: the id that must be in it exactly where the cell allows the relation
+     */
+    private record Request(
+            String path,
+            @Nullable String body,
+            Map<String, String> headers,
+            @Nullable UUID shown) {
+        Request(String path) {
+            this(path, null, Map.of(), null);
+        }
+
+        Request(String path, String body) {
+            this(path, body, Map.of(), null);
+        }
+
+        Request ifMatch(Object version) {
+            return new Request(path, body, Map.of("If-Match", "\"" + version + "\""), shown);
+        }
+
+        Request mustShow(UUID id) {
+            return new Request(path, body, headers, id);
+        }
+    }
+
+    @FunctionalInterface
+    private interface Fixture {
+        Request request(Cast cast, Relation relation);
+    }
+
+    private static TestKehu kehu;
+    private static final Map<String, Fixture> FIXTURES = fixtures();
+    /** Refused as dry runs, and harmless to run in earnest. */
+    private static final Set<String> IN_EARNEST = Set.of("login", "refreshSession");
+
+    private static Map<String, Fixture> fixtures() {
+        Map<String, Fixture> fixtures = new LinkedHashMap<>();
+        fixtures.put(
+                "createBranch",
+                (cast, relation) -> new Request("/v1/branches", """
+                {"parentId": "%s", "code": "NEW-1", "name": "新支行"}""".formatted(cast.branches.get(relation))));
+        fixtures.put("getBranch", (cast, relation) -> new Request("/v1/branches/" + cast.branches.get(relation)));
+        fixtures.put(
+                "changeBranch",
+                (cast, relation) -> new Request("/v1/branches/" + cast.branches.get(relation), "{\"name\": \"更名支行\"}")
+                        .ifMatch(version("iam.branch", cast.branches.get(relation))));
+        fixtures.put("login", (cast, relation) -> new Request("/v1/auth/login", """
+                {"username": "admin", "password": "%s"}""".formatted(DemoStaff.PASSWORD)));
+        fixtures.put(
+                "refreshSession",
+                (cast, relation) -> new Request("/v1/auth/refresh", """
+                {"refreshToken": "%s"}""".formatted(freshRefreshToken())));
+        fixtures.put(
+                "changePassword",
+                (cast, relation) -> new Request("/v1/auth/password", """
+                {"currentPassword": "%s", "newPassword": "Another-Birch-4711"}""".formatted(DemoStaff.PASSWORD)));
+        fixtures.put("listStaff", (cast, relation) -> {
+            UUID person = cast.people.get(relation);
+            return new Request("/v1/staff?limit=200").mustShow(person);
+        });
+        fixtures.put(
+                "createStaff",
+                (cast, relation) -> new Request("/v1/staff", """
+                {"username": "new.one", "name": "新人", "branchId": "%s", "roles": ["operator"]}""".formatted(cast.branches.get(relation))));
+        fixtures.put("getStaff", (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation)));
+        fixtures.put(
+                "changeStaff",
+                (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation), "{\"name\": \"改名\"}")
+                        .ifMatch(version("iam.staff", cast.people.get(relation))));
+        fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
+        return fixtures;
+    }
+
+    private static Object version(String table, UUID id) {
+        return kehu.value("SELECT version FROM " + table + " WHERE id = ?", id);
+    }
+
+    private static String freshRefreshToken() {
+        return kehu.anonymous()
+                .post("/v1/auth/login", FIXTURES.get("login").request(null, Relation.OWN).body)
+                .is(200)
+                .at("/refreshToken")
+                .asText();
+    }
+
+    @BeforeAll
+    static void start() {
+        kehu = TestKehu.start(Map.of(
+                "KEHU_RATE_PER_ADDRESS_PER_SECOND", "100000",
+                "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
+                "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
+                "KEHU_RATE_LOGIN_PER_MINUTE", "100000"));
+    }
+
+    @AfterAll
+    static void stop() {
+        kehu.close();
+    }
+
+    private static Map<String, Map<String, String>> matrix() {
+        try (InputStream in = AuthorizationMatrixTest.class.getResourceAsStream("/authorization-matrix.txt")) {
+            List<String> lines = new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                    .lines()
+                    .toList();
+            List<String> columns = null;
+            Map<String, Map<String, String>> rows = new LinkedHashMap<>();
+            for (String line : lines) {
+                List<String> cells =
+                        Arrays.asList(line.replaceFirst("^# ", "").trim().split("\\s+"));
+                if (line.startsWith("# operation ")) {
+                    columns = cells;
+                } else if (!line.isBlank() && !line.startsWith("#")) {
+                    assertThat(cells).as(line).hasSameSizeAs(columns);
+                    Map<String, String> row = new LinkedHashMap<>();
+                    for (int i = 1; i < cells.size(); i++) {
+                        row.put(columns.get(i), cells.get(i));
+                    }
+                    assertThat(rows.put(cells.get(0), row)).as(line).isNull();
+                }
+            }
+            return rows;
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Everybody works at one branch in Shanghai; the others are in Beijing. */
+    private static Cast cast(String role) {
+        UUID here = DemoStaff.id("SH-PD");
+        UUID there = DemoStaff.id("BJ-CY");
+        UUID self = kehu.staff(here, role.equals(ANONYMOUS) ? "analyst" : role);
+        kehu.sql(
+                "UPDATE iam.staff SET password_hash = (SELECT password_hash FROM iam.staff WHERE username = 'admin') WHERE id = ?",
+                self);
+        return new Cast(
+                role,
+                role.equals(ANONYMOUS) ? kehu.anonymous() : kehu.signIn(self),
+                Map.of(
+                        Relation.OWN, self,
+                        Relation.SAME_BRANCH, DemoStaff.id("head.sh-pd"),
+                        Relation.OTHER_MANAGER, DemoStaff.id("manager1.sh-pd"),
+                        Relation.OTHER_BRANCH, DemoStaff.id("manager1.bj-cy")),
+                Map.of(
+                        Relation.OWN, here,
+                        Relation.SAME_BRANCH, here,
+                        Relation.OTHER_MANAGER, here,
+                        Relation.OTHER_BRANCH, there));
+    }
+
+    @Test
+    void everyOperationAnswersEveryRoleAsTheTableSays() {
+        Map<String, Map<String, String>> matrix = matrix();
+        List<Operation> operations = Contract.load(3000).operations();
+        assertThat(matrix.keySet())
+                .as("operations with a row")
+                .containsExactlyInAnyOrderElementsOf(
+                        operations.stream().map(Operation::id).toList());
+        Set<String> roles = kehu.sql("SELECT code FROM iam.role").stream()
+                .map(row -> row.get("code").toString())
+                .collect(Collectors.toSet());
+        assertThat(matrix.values())
+                .allSatisfy(row -> assertThat(row.keySet())
+                        .as("columns")
+                        .containsAll(roles)
+                        .contains(ANONYMOUS)
+                        .hasSize(roles.size() + 1));
+        int cells = 0;
+        List<String> leaks = new ArrayList<>();
+        List<String> wrong = new ArrayList<>();
+        for (String role : matrix.values().iterator().next().keySet()) {
+            Cast cast = cast(role);
+            for (Operation operation : operations) {
+                String cell = matrix.get(operation.id()).get(role);
+                assertThat(cell).as(operation.id() + " " + role).isIn("-", "yes", "all", "branch", "own");
+                for (Relation relation : Relation.values()) {
+                    cells++;
+                    check(operation, cast, relation, cell, leaks, wrong);
+                }
+            }
+        }
+        System.out.println("authorization matrix: " + cells + " cells, " + leaks.size() + " leaks");
+        assertThat(leaks).as("leaks").isEmpty();
+        assertThat(wrong)
+                .as("cells that refuse what the table allows, or otherwise")
+                .isEmpty();
+    }
+
+    private static boolean reaches(String cell, Relation relation) {
+        return switch (cell) {
+            case "yes", "all" -> true;
+            case "branch" -> relation != Relation.OTHER_BRANCH;
+            case "own" -> relation == Relation.OWN;
+            default -> false;
+        };
+    }
+
+    private static void check(
+            Operation operation, Cast cast, Relation relation, String cell, List<String> leaks, List<String> wrong) {
+        Fixture fixture = FIXTURES.getOrDefault(operation.id(), (c, r) -> new Request(operation.path()));
+        Request request = fixture.request(cast, relation);
+        List<String> headers = new ArrayList<>();
+        request.headers.forEach((name, value) -> headers.addAll(List.of(name, value)));
+        if (operation.kind() == Operation.Kind.COMMAND && !IN_EARNEST.contains(operation.id())) {
+            headers.addAll(List.of("Dry-Run", "true"));
+        }
+        Answer answer =
+                cast.caller.send(operation.method(), request.path, request.body, headers.toArray(String[]::new));
+        boolean reaches = reaches(cell, relation);
+        String what = operation.id() + " by " + cast.role + " on " + relation + " (" + cell + ") answered "
+                + answer.status() + " " + (answer.status() >= 400 ? answer.code() : "");
+        boolean served = answer.status() / 100 == 2;
+        boolean asks = !cell.equals("-");
+        if (request.shown != null && asks) {
+            boolean shows = served && answer.text().contains(request.shown.toString());
+            if (shows && !reaches) {
+                leaks.add(what + " and shows it");
+            } else if (!served || shows != reaches) {
+                wrong.add(what + (shows ? "" : " and does not show it"));
+            }
+            return;
+        }
+        int refusal = asks ? 404 : cast.role.equals(ANONYMOUS) ? 401 : 403;
+        if (served && !reaches) {
+            leaks.add(what);
+        } else if (reaches != served || (!reaches && answer.status() != refusal)) {
+            wrong.add(what);
+        }
+    }
+}
