@@ -96,11 +96,14 @@ public final class CustomerStore {
                     FACTS,
                     many(i -> Fact.ALL.get(i).column() + "::" + Fact.ALL.get(i).type()));
 
-    /** A statement of its own: joined to the rows that the same statement makes, it would be a nested loop over both. */
+    /**
+     * A statement of its own, and a subselect: the planner does not know that it looks up thousands among millions, and
+     * would read all customers for a join.
+     */
     private static final String BLIND_MANY = """
             INSERT INTO customer.blind (seq, kind, value)
-            SELECT c.seq, b.kind, b.value
-            FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS b(id, kind, value) JOIN customer.customer c ON c.id = b.id""";
+            SELECT (SELECT c.seq FROM customer.customer c WHERE c.id = b.id), b.kind, b.value
+            FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS b(id, kind, value)""";
 
     /** By external id: which of these there are, for imports that change what is known. */
     private static final String BY_EXTERNAL = """
