@@ -1,0 +1,112 @@
+package io.kehu.app;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Problems;
+import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.Passwords;
+import io.kehu.crypto.Vault;
+import io.kehu.iam.staff.FirstAdministrator;
+import io.kehu.sql.Database;
+import io.vertx.core.Vertx;
+import java.io.PrintStream;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** Makes an administrator without signing in: the first one of a bank, or a new one when all are shut out. */
+@Command(
+        name = "admin",
+        description =
+                "Make an administrator; the password comes from KEHU_ADMIN_PASSWORD, or is made and printed once.",
+        mixinStandardHelpOptions = true)
+final class AdminCommand implements Callable<Integer> {
+    private static final String PASSWORD = "KEHU_ADMIN_PASSWORD";
+    private static final int WAIT_SECONDS = 30;
+
+    @Option(names = "--username", required = true, description = "The name to sign in with, e.g. li.na")
+    private String username = "";
+
+    private final Supplier<Settings> servers;
+    private final Map<String, String> environment;
+    private final PrintStream out;
+
+    /**
+     * A command that works on given servers.
+     *
+     * @param servers the settings with servers that run and are migrated
+     */
+    AdminCommand(Supplier<Settings> servers, Map<String, String> environment, PrintStream out) {
+        this.servers = servers;
+        this.environment = environment;
+        this.out = out;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+        Settings settings = servers.get();
+        String given = environment.get(PASSWORD);
+        Vertx vertx = Vertx.vertx();
+        try {
+            String password = create(vertx, settings, given);
+            out.println(
+                    "The administrator " + username + " is there and must change the password at the first sign-in.");
+            if (given == null) {
+                out.println("Password, shown this once: " + password);
+            }
+            return 0;
+        } catch (TimeoutException e) {
+            throw new StartFailure("the database did not answer within " + WAIT_SECONDS + " seconds");
+        } catch (ExecutionException e) {
+            throw inOneLine(e.getCause());
+        } finally {
+            vertx.close().toCompletionStage().toCompletableFuture().join();
+        }
+    }
+
+    private String create(Vertx vertx, Settings settings, @Nullable String given)
+            throws InterruptedException, ExecutionException, TimeoutException {
+        Vault vault = new Vault(KeyStore.openOrCreate(settings.keys().folder(), !settings.production()), 100);
+        Settings.Postgresql from = settings.postgresql();
+        Database database = new Database(
+                vertx,
+                new Database.Options(
+                        from.uri(),
+                        Map.of(Call.Lane.POINT, new Database.Lane(1, 10, from.connectMillis(), 3_000)),
+                        from.lockTimeoutMillis(),
+                        from.idleInTransactionMillis()),
+                new Database.Answers(b -> b, b -> b));
+        Passwords passwords = new Passwords(vertx, settings.auth().argon2MemoryKib(), 1, 1);
+        return FirstAdministrator.create(
+                        database,
+                        vault,
+                        passwords,
+                        Passwords.Profile.valueOf(
+                                settings.auth().passwordProfile().name()),
+                        username,
+                        given)
+                .toCompletionStage()
+                .toCompletableFuture()
+                .get(WAIT_SECONDS, TimeUnit.SECONDS);
+    }
+
+    private static RuntimeException inOneLine(@Nullable Throwable cause) {
+        Problem problem = Problem.in(cause);
+        if (problem == null) {
+            return new IllegalStateException(cause);
+        }
+        if (problem.errors().isEmpty()) {
+            Problems.Text text = Problems.of(problem.code()).en();
+            return new StartFailure(text.cause() + " " + text.remedy());
+        }
+        Problem.FieldError fault = problem.errors().get(0);
+        return new StartFailure("the " + fault.pointer() + " "
+                + Problems.fill(Problems.fields(false).getOrDefault(fault.code(), fault.code()), fault.args()));
+    }
+}
