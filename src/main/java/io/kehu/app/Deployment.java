@@ -226,7 +226,11 @@ public final class Deployment {
         Clock clock = kernel.clock();
         Settings.Auth auth = settings.auth();
         Revocations revocations = new Revocations(
-                vertx, database, clock, Duration.ofMinutes(auth.accessMinutes()).toMillis());
+                vertx,
+                database,
+                clock,
+                Duration.ofMinutes(auth.accessMinutes()).toMillis(),
+                auth.revocationStaleMillis());
         closers.add(() -> {
             revocations.stop();
             return Future.succeededFuture();
@@ -237,7 +241,8 @@ public final class Deployment {
                 clock,
                 new Signer(kernel.keys(), "kehu"),
                 revocations,
-                new Authenticator.Options(auth.verifiedTokens(), auth.signatureWorkers(), auth.signatureQueue()));
+                new Authenticator.Options(
+                        auth.verifiedTokens(), auth.principals(), auth.signatureWorkers(), auth.signatureQueue()));
         closers.add(authenticator::close);
         AccessLog accessLog = new AccessLog(
                 vertx,
@@ -267,7 +272,8 @@ public final class Deployment {
         ApiVerticle.Parts parts = new ApiVerticle.Parts(
                 contract,
                 new Routes(contract.operations()),
-                new BusBridge(vertx, settings.calls().maxInFlight()),
+                new BusBridge(
+                        vertx, settings.calls().maxInFlight(), settings.calls().maxReplyBytes()),
                 authenticator,
                 new Gate(http.trustedProxies(), kernel.rates()),
                 new Pages(contract),

@@ -85,7 +85,8 @@ final class Options {
                         Call.Lane.HEAVY, lane(from, from.heavy()),
                         Call.Lane.JOB, lane(from, from.job())),
                 from.lockTimeoutMillis(),
-                from.idleInTransactionMillis());
+                from.idleInTransactionMillis(),
+                from.cachedStatements());
     }
 
     private static Database.Lane lane(Settings.Postgresql from, Settings.Pool pool) {
