@@ -319,7 +319,7 @@ class SignInTest {
         Answer idle = login("head.bj-cy");
         Answer used = login("head.bj-hd");
         moveClock(14 * 60);
-        caller(idle).get("/v1/auth/me").is(401, "auth.tokenExpired");
+        becomes401(caller(idle), "/v1/auth/me");
         used = refresh(used).is(200);
         moveClock(16 * 60);
         refresh(idle).is(401, "auth.refreshInvalid");
