@@ -30,8 +30,10 @@ class AdminCommandTest {
             String password = printed.substring(printed.lastIndexOf(": ") + 2).strip();
             kehu.addNode(kehu.settings());
             assertThat(kehu.<Long>value("SELECT count(*) FROM iam.staff")).isEqualTo(1);
-            var answer = kehu.anonymous().post("/v1/auth/login", """
-                    {"username": "first.one", "password": "%s"}""".formatted(password)).is(200);
+            var answer = kehu.anonymous()
+                    .post("/v1/auth/login", """
+                    {"username": "first.one", "password": "%s"}""".formatted(password))
+                    .is(200);
             assertThat(answer.at("/mustChangePassword").asBoolean()).isTrue();
         }
     }
@@ -42,7 +44,8 @@ class AdminCommandTest {
         assertThat(run(settings, Map.of("KEHU_ADMIN_PASSWORD", "Quiet-Harbour-4711"), "second.one"))
                 .contains("second.one")
                 .doesNotContain("Harbour");
-        assertThatThrownBy(() -> new CommandLine(new AdminCommand(() -> settings, Map.of("KEHU_ADMIN_PASSWORD", "short"), System.out))
+        assertThatThrownBy(() -> new CommandLine(
+                                new AdminCommand(() -> settings, Map.of("KEHU_ADMIN_PASSWORD", "short"), System.out))
                         .<AdminCommand>getCommand()
                         .call())
                 .isInstanceOf(StartFailure.class);

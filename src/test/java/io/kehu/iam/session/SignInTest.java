@@ -153,7 +153,8 @@ class SignInTest {
         Answer leaving = login("operator.bj");
         Answer changed = login("operator.cd");
         String otherNode = "http://127.0.0.1:" + kehu.addNode(kehu.settings()).httpPort();
-        assertThat(List.of(status(otherNode, leaving), status(otherNode, changed))).containsOnly(200);
+        assertThat(List.of(status(otherNode, leaving), status(otherNode, changed)))
+                .containsOnly(200);
         caller(leaving).send("POST", "/v1/auth/logout", (byte[]) null).is(204);
         change(DemoStaff.id("operator.cd"), "{\"roles\": [\"analyst\"]}").is(200);
         for (Answer tokens : List.of(leaving, changed)) {
