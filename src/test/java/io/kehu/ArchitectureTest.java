@@ -71,12 +71,8 @@ class ArchitectureTest {
             .haveSimpleNameStartingWith("Abstract");
 
     @ArchTest
-    static final ArchRule servicesAndStoresAreNotSeenOutsideTheirPackage = classes()
-            .that(DOMAINS)
-            .and()
-            .haveNameMatching(".*(Service|Store)")
-            .should()
-            .notBePublic();
+    static final ArchRule servicesAreNotSeenOutsideTheirPackage =
+            classes().that(DOMAINS).and().haveNameMatching(".*Service").should().notBePublic();
 
     @ArchTest
     static final ArchRule servicesKnowNoHttpAndNoSqlClient = noClasses()

@@ -12,6 +12,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -124,8 +125,82 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request(
                                 "/v1/parameters/" + parameter("name"), "{\"value\": \"" + parameter("value") + "\"}")
                         .ifMatch(parameter("version")));
+        fixtures.put(
+                "listCustomers",
+                (cast, relation) ->
+                        new Request("/v1/customers?limit=200").mustShow(customerOf(cast.people.get(relation))));
+        fixtures.put(
+                "searchCustomers",
+                (cast, relation) -> new Request("/v1/customers/search", "{\"name\": \"矩阵客户\", \"limit\": 200}")
+                        .mustShow(customerOf(cast.people.get(relation))));
+        fixtures.put(
+                "getCustomer",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation))));
+        fixtures.put(
+                "createCustomer",
+                (cast, relation) -> new Request("/v1/customers", "{\"kind\": \"person\", \"name\": \"新客户\"}"));
+        fixtures.put("changeCustomer", (cast, relation) -> {
+            UUID customer = customerOf(cast.people.get(relation));
+            return new Request("/v1/customers/" + customer, "{\"name\": \"更名客户\"}")
+                    .ifMatch(version("customer.customer", customer));
+        });
+        fixtures.put("createUpload", (cast, relation) -> new Request("/v1/uploads", UPLOAD));
+        fixtures.put(
+                "sendUpload",
+                (cast, relation) -> new Request(
+                        "/v1/uploads/" + uploadOf(cast.people.get(Relation.OWN)),
+                        "abc",
+                        Map.of("Content-Type", "application/octet-stream", "Upload-Offset", "0"),
+                        null));
+        fixtures.put(
+                "getUpload", (cast, relation) -> new Request("/v1/uploads/" + uploadOf(cast.people.get(relation))));
+        fixtures.put(
+                "listJobs",
+                (cast, relation) -> new Request("/v1/jobs?limit=200").mustShow(jobOf(cast.people.get(relation))));
+        fixtures.put("getJob", (cast, relation) -> new Request("/v1/jobs/" + jobOf(cast.people.get(relation))));
+        fixtures.put(
+                "cancelJob",
+                (cast, relation) -> new Request("/v1/jobs/" + jobOf(cast.people.get(relation)) + "/cancel"));
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
+    }
+
+    private static final String UPLOAD = """
+            {"purpose": "customer-import", "name": "list.csv", "size": 3}""";
+    private static final Map<UUID, UUID> CUSTOMERS = new HashMap<>();
+    private static final Map<UUID, UUID> JOBS = new HashMap<>();
+
+    /** A customer whom this member of staff looks after. */
+    private static UUID customerOf(UUID person) {
+        return CUSTOMERS.computeIfAbsent(
+                person,
+                p -> UUID.fromString(kehu.signIn(DemoStaff.id("marketing"))
+                        .post("/v1/customers", """
+                {"kind": "person", "name": "矩阵客户", "branchId": "%s", "managerId": "%s"}""".formatted(
+                                        kehu.value("SELECT branch_id FROM iam.staff WHERE id = ?", p), p))
+                        .is(201)
+                        .at("/id")
+                        .asText()));
+    }
+
+    /** An upload that this member of staff began, when he still was an operator too. */
+    private static UUID uploadOf(UUID person) {
+        Object roles = kehu.value("SELECT roles::text FROM iam.staff WHERE id = ?", person);
+        kehu.sql("UPDATE iam.staff SET roles = '{operator}' WHERE id = ?", person);
+        UUID upload = UUID.fromString(kehu.signIn(person)
+                .post("/v1/uploads", UPLOAD)
+                .is(201)
+                .at("/id")
+                .asText());
+        kehu.sql("UPDATE iam.staff SET roles = ?::text[] WHERE id = ?", roles, person);
+        return upload;
+    }
+
+    /** A job of this member of staff, of a kind that no node takes. */
+    private static UUID jobOf(UUID person) {
+        return JOBS.computeIfAbsent(person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address)
+                        VALUES (uuidv7(), 'nobody.takes', '{}', ?, '{}', 'test', 'test', 'test') RETURNING id""", p).get(0).get("id"));
     }
 
     private static Object version(String table, UUID id) {

@@ -80,7 +80,8 @@ final class AdminCommand implements Callable<Integer> {
                         from.uri(),
                         Map.of(Call.Lane.POINT, new Database.Lane(1, 10, from.connectMillis(), 3_000)),
                         from.lockTimeoutMillis(),
-                        from.idleInTransactionMillis()),
+                        from.idleInTransactionMillis(),
+                        from.cachedStatements()),
                 new Database.Answers(b -> b, b -> b));
         Passwords passwords = new Passwords(vertx, settings.auth().argon2MemoryKib(), 1, 1);
         return FirstAdministrator.create(

@@ -2,6 +2,7 @@ package io.kehu.app;
 
 import io.kehu.http.Contract;
 import io.kehu.sql.Migrations;
+import io.vertx.core.Future;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.net.BindException;
@@ -34,6 +35,9 @@ import picocli.CommandLine.ScopeType;
 public final class Kehu implements Runnable {
     /** Beside drainMillis: what closing pools, cluster and timers may take before the servers are stopped anyway. */
     private static final int CLOSE_SECONDS = 10;
+
+    /** A million customers take minutes; this only bounds a run that hangs. */
+    private static final int SEED_SECONDS = 12 * 3_600;
 
     private static final int START_SECONDS = 60;
 
@@ -78,7 +82,7 @@ public final class Kehu implements Runnable {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(given), "kehu-stop"));
         Settings settings = withServers(given);
         Migrations.run(settings.postgresql());
-        Deployment running = await(settings);
+        Deployment running = await(Deployment.start(settings), START_SECONDS);
         deployment = running;
         greet(running, settings, (System.nanoTime() - began) / 1_000_000);
         waitForTheEnd();
@@ -98,6 +102,24 @@ public final class Kehu implements Runnable {
         try (Embedded servers = Embedded.start(settings)) {
             int applied = Migrations.run(servers.settings().postgresql());
             out.println(applied == 0 ? "The database is up to date." : applied + " migrations were applied.");
+        }
+    }
+
+    @Command(
+            name = "seed",
+            description =
+                    "Fill the bank with invented customers, always the same ones; goes on where an earlier run stopped.",
+            mixinStandardHelpOptions = true)
+    void seed(
+            @Option(names = "--customers", required = true, description = "how many customers the bank shall have")
+                    long customers) {
+        Settings settings = settings("seed");
+        if (settings.production()) {
+            throw new StartFailure("mode: invented customers do not belong into production");
+        }
+        try (Embedded servers = Embedded.start(settings)) {
+            Migrations.run(servers.settings().postgresql());
+            await(Deployment.seed(servers.settings(), customers, out::println), SEED_SECONDS);
         }
     }
 
@@ -172,12 +194,9 @@ public final class Kehu implements Runnable {
         return started.settings();
     }
 
-    private static Deployment await(Settings settings) {
+    private static <T> T await(Future<T> future, long seconds) {
         try {
-            return Deployment.start(settings)
-                    .toCompletionStage()
-                    .toCompletableFuture()
-                    .get(START_SECONDS, TimeUnit.SECONDS);
+            return future.toCompletionStage().toCompletableFuture().get(seconds, TimeUnit.SECONDS);
         } catch (ExecutionException | CompletionException e) {
             Throwable cause = e.getCause() == null ? e : e.getCause();
             if (cause instanceof BindException) {
@@ -185,7 +204,7 @@ public final class Kehu implements Runnable {
             }
             throw cause instanceof RuntimeException failure ? failure : new IllegalStateException(cause);
         } catch (TimeoutException e) {
-            throw new StartFailure("the node did not start within " + START_SECONDS + " seconds");
+            throw new StartFailure("it was not done within " + seconds + " seconds");
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new StartFailure("the start was interrupted");

@@ -182,16 +182,11 @@ public record Settings(
             int renderQueue) {}
 
     public record Events(
-            int tickMillis,
-            int pollMillis,
-            int streamMaxPerNode,
-            int streamMaxPerSubject,
-            int streamQueue,
-            int feedMaxPage) {}
+            int tickMillis, int pollMillis, int streamMaxPerNode, int streamMaxPerSubject, int streamQueue) {}
 
     public record Audit(int accessLogFlushMillis, int accessLogQueue) {}
 
-    public record Vault(int rememberedKeys, int keyMinutes) {}
+    public record Vault(int rememberedKeys) {}
 
     public record Cache(int seconds, int maxEntryBytes) {}
 
@@ -315,14 +310,11 @@ public record Settings(
                         events.millis("pollMillis", 10, 10_000),
                         events.count("streamMaxPerNode", "streams", 0, 100_000),
                         events.count("streamMaxPerSubject", "streams", 0, 1_000),
-                        events.count("streamQueue", "events", 10, 100_000),
-                        events.count("feedMaxPage", "events", 1, 10_000)),
+                        events.count("streamQueue", "events", 10, 100_000)),
                 new Audit(
                         root.group("audit").millis("accessLogFlushMillis", 50, 1_000),
                         root.group("audit").count("accessLogQueue", "lines", 100, 1_000_000)),
-                new Vault(
-                        root.group("vault").count("rememberedKeys", "keys", 100, 10_000_000),
-                        root.group("vault").count("keyMinutes", "minutes", 1, 1_440)),
+                new Vault(root.group("vault").count("rememberedKeys", "keys", 100, 10_000_000)),
                 new Cache(
                         root.group("cache").count("seconds", "seconds", 1, 86_400),
                         root.group("cache").count("maxEntryBytes", "bytes", 1_024, 16 << 20)),

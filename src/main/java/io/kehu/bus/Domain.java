@@ -2,6 +2,7 @@ package io.kehu.bus;
 
 import io.vertx.core.Future;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * How a domain or sub-domain makes itself known: its verticle implements this and is named in {@code
@@ -20,6 +21,16 @@ public interface Domain {
      */
     default Future<List<String>> prepare(Kernel kernel) {
         return Future.succeededFuture(List.of());
+    }
+
+    /**
+     * Fills the domain with invented data for demonstrations and load tests; what is there already is not made again.
+     *
+     * @param customers how many customers the bank shall have
+     * @param progress takes a line now and then
+     */
+    default Future<?> seed(Kernel kernel, long customers, Consumer<String> progress) {
+        return Future.succeededFuture();
     }
 
     /** Kehu must not start; the message is one line that names what is wrong and the remedy. */

@@ -2,6 +2,7 @@ package io.kehu.bus;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.blob.Blobs;
+import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Vault;
@@ -24,6 +25,7 @@ public record Kernel(
         KeyStore keys,
         Vault vault,
         RateLimit rates,
+        Cache cache,
         EventLog events,
         Blobs blobs,
         Jobs jobs,

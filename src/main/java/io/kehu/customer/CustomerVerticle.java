@@ -4,10 +4,30 @@ import io.kehu.bus.Domain;
 import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.crypto.NameTokens;
+import io.kehu.customer.seed.SeedRun;
+import io.vertx.core.Future;
 import java.time.ZoneId;
+import java.util.List;
+import java.util.function.Consumer;
 
 /** The operations of the tag customer. */
 public final class CustomerVerticle implements Domain {
+    /** The population that every demonstration and every load test knows. */
+    private static final long SEED = 1;
+
+    /** Invented customers, in the first start of demo mode. */
+    @Override
+    public Future<List<String>> prepare(Kernel kernel) {
+        return kernel.text("mode").equalsIgnoreCase("demo")
+                ? seed(kernel, kernel.number("seed.customers"), line -> {}).map(List.of())
+                : Future.succeededFuture(List.of());
+    }
+
+    @Override
+    public Future<?> seed(Kernel kernel, long customers, Consumer<String> progress) {
+        return new SeedRun(kernel, SEED, progress).run(customers);
+    }
+
     @Override
     public Operations operations(Kernel kernel) {
         CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));

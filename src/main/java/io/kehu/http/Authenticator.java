@@ -51,11 +51,12 @@ public final class Authenticator {
     /**
      * Bounds of the memory and of the checking.
      *
-     * @param rememberedTokens verified tokens and principals kept
+     * @param rememberedTokens verified tokens kept
+     * @param rememberedPrincipals principals kept
      * @param workers threads that check signatures
      * @param maxQueued checks that may wait; more are refused
      */
-    public record Options(int rememberedTokens, int workers, int maxQueued) {}
+    public record Options(int rememberedTokens, int rememberedPrincipals, int workers, int maxQueued) {}
 
     /** SHA-256 of a token. */
     private record Fingerprint(long a, long b, long c, long d) {
@@ -89,7 +90,7 @@ public final class Authenticator {
                 Caffeine.newBuilder().maximumSize(options.rememberedTokens()).build();
         // A minute is a second line of defence; what counts is that revocations drop entries at once.
         this.principals = Caffeine.newBuilder()
-                .maximumSize(options.rememberedTokens())
+                .maximumSize(options.rememberedPrincipals())
                 .expireAfterWrite(Duration.ofMinutes(1))
                 .build();
         this.workers = vertx.createSharedWorkerExecutor("kehu-verify", options.workers());

@@ -21,11 +21,19 @@ import java.util.function.Function;
 public final class BusBridge {
     private final Vertx vertx;
     private final int maxInFlight;
+    private final int maxReplyBytes;
     private final AtomicInteger inFlight = new AtomicInteger();
 
-    public BusBridge(Vertx vertx, int maxInFlight) {
+    /**
+     * Calls whoever serves an operation.
+     *
+     * @param maxInFlight calls under way at once; more are refused
+     * @param maxReplyBytes a longer reply is a defect of its operation: what is big travels beside the bus
+     */
+    public BusBridge(Vertx vertx, int maxInFlight, int maxReplyBytes) {
         this.vertx = vertx;
         this.maxInFlight = maxInFlight;
+        this.maxReplyBytes = maxReplyBytes;
         Wire.prepare(vertx);
     }
 
@@ -51,7 +59,11 @@ public final class BusBridge {
                     .recover(failure ->
                             Future.failedFuture(failure instanceof TimeoutException ? late(operation) : failure));
         }
-        return reply.onComplete(done -> inFlight.decrementAndGet());
+        return reply.compose(done -> done.body() == null || done.body().length() <= maxReplyBytes
+                        ? Future.succeededFuture(done)
+                        : Future.failedFuture(new IllegalStateException(
+                                operation.id() + " answered " + done.body().length() + " bytes")))
+                .onComplete(done -> inFlight.decrementAndGet());
     }
 
     private Future<Reply> remote(Operation operation, Call call) {

@@ -27,13 +27,12 @@ public final class Revocations {
             FROM (SELECT kehu.now() AS now) one LEFT JOIN kehu.revocation r ON r.at > $1::timestamptz""";
     /** Longer than any writing transaction may live (statement and idle timeouts). */
     private static final long OVERLAP_MILLIS = 20_000;
-    /** After this long without a poll the memory of principals is not trusted any more. */
-    private static final long BLIND_MILLIS = 5_000;
 
     private final Vertx vertx;
     private final Database database;
     private final Clock clock;
     private final long tokenMillis;
+    private final long blindMillis;
     private final Map<UUID, Long> sessions = new ConcurrentHashMap<>();
     private final Map<UUID, Version> subjects = new ConcurrentHashMap<>();
     private @Nullable Consumer<UUID> forgetter;
@@ -46,12 +45,14 @@ public final class Revocations {
      * Watches with memory for one token lifetime.
      *
      * @param tokenMillis how long an access token lives
+     * @param blindMillis after how long without a poll the memory of principals is not trusted any more
      */
-    public Revocations(Vertx vertx, Database database, Clock clock, long tokenMillis) {
+    public Revocations(Vertx vertx, Database database, Clock clock, long tokenMillis, long blindMillis) {
         this.vertx = vertx;
         this.database = database;
         this.clock = clock;
         this.tokenMillis = tokenMillis;
+        this.blindMillis = blindMillis;
     }
 
     /** Called with each session or subject that is revoked, so that what is remembered of it is dropped. */
@@ -132,6 +133,6 @@ public final class Revocations {
 
     /** PostgreSQL has not been heard for too long: every request must ask it. */
     boolean isBlind() {
-        return clock.silentMillis() > BLIND_MILLIS;
+        return clock.silentMillis() > blindMillis;
     }
 }

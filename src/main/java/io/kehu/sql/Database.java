@@ -55,8 +55,14 @@ public final class Database {
      *
      * @param uri of the working role; where its user is not {@code kehu_app}, sessions take that role on
      * @param lanes one pool each
+     * @param cachedStatements prepared statements kept per connection
      */
-    public record Options(String uri, Map<Call.Lane, Lane> lanes, int lockTimeoutMillis, int idleInTransactionMillis) {}
+    public record Options(
+            String uri,
+            Map<Call.Lane, Lane> lanes,
+            int lockTimeoutMillis,
+            int idleInTransactionMillis,
+            int cachedStatements) {}
 
     /**
      * One pool.
@@ -89,7 +95,7 @@ public final class Database {
     private static Pool pool(Vertx vertx, Options options, Call.Lane lane, Lane size) {
         PgConnectOptions connect = PgConnectOptions.fromUri(options.uri())
                 .setCachePreparedStatements(true)
-                .setPreparedStatementCacheMaxSize(512)
+                .setPreparedStatementCacheMaxSize(options.cachedStatements())
                 .setPreparedStatementCacheSqlLimit(8192);
         connect.addProperty("application_name", "kehu-" + lane.name().toLowerCase(java.util.Locale.ROOT))
                 .addProperty("TimeZone", "UTC")

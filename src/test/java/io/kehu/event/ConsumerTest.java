@@ -41,7 +41,8 @@ class ConsumerTest {
                         kehu.settings().postgresql().uri(),
                         Map.of(Call.Lane.JOB, new Database.Lane(4, 100, 5_000, 5_000)),
                         2_000,
-                        5_000),
+                        5_000,
+                        64),
                 new Database.Answers(b -> b, b -> b));
     }
 

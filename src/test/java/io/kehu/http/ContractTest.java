@@ -166,7 +166,7 @@ class ContractTest {
                 change("application/json:", "text/plain:", "the body must be application/json"),
                 change("schemas/Draft'", "schemas/Lost'", "leads nowhere"),
                 change("explode: false, ", "", "must say explode: false"),
-                change("in: query, explode", "in: cookie, explode", "must be in path, query or header"),
+                change("in: query, explode", "in: matrix, explode", "must be in path, query, header or cookie"),
                 change("maxItems: 2, ", "", "is an array without maxItems"),
                 change("name: kinds", "name: thingId", "thingId is declared twice"),
                 change("type: string, enum: [a, b]", "type: string", "is an unbounded string"),

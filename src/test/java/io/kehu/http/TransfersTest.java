@@ -61,7 +61,8 @@ class TransfersTest {
                                 Call.Lane.POINT, new Database.Lane(2, 100, 5_000, 5_000),
                                 Call.Lane.JOB, new Database.Lane(2, 100, 5_000, 5_000)),
                         2_000,
-                        60_000),
+                        60_000,
+                        64),
                 new Database.Answers(bytes -> bytes, bytes -> bytes));
         blobs = new Blobs(
                 vertx,

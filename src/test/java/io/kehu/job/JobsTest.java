@@ -51,7 +51,8 @@ class JobsTest {
                                 Call.Lane.POINT, new Database.Lane(2, 100, 5_000, 5_000),
                                 Call.Lane.JOB, new Database.Lane(4, 100, 5_000, 5_000)),
                         2_000,
-                        60_000),
+                        60_000,
+                        64),
                 new Database.Answers(bytes -> bytes, bytes -> bytes));
         final Blobs blobs = new Blobs(
                 vertx,

@@ -33,10 +33,14 @@ import picocli.CommandLine.Option;
 final class Bare implements Callable<Integer> {
     /** What Kehu reads for one customer; keep it equal to the statement of its store. One parameter: the id. */
     static final String SQL = """
-            SELECT c.*, s.*
+            SELECT c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version,
+                   c.valid_from, c.kind, c.lifecycle, c.tier, c.risk, c.region_code, c.birth_date, c.founded_on, c.gender,
+                   c.marital_status, c.occupation, c.industry, c.channel, c.since, c.annual_income, c.assets,
+                   c.liabilities, s.personal, k.epoch, k.wrapped
             FROM customer.customer c
-            JOIN customer.customer_secret s ON s.customer_id = c.id
-            WHERE c.id = $1
+            JOIN customer.sealed s ON s.id = c.id
+            JOIN kehu.data_key k ON k.subject_id = c.id
+            WHERE c.id = $1 AND c.deleted_at IS NULL
             """;
 
     private static final JsonFactory JSON = new JsonFactory();

@@ -79,23 +79,23 @@ final class Requests {
     Map<String, List<Part>> named() {
         Map<String, String> lists = new LinkedHashMap<>();
         lists.put("first page", "?limit=20");
-        lists.put("city", "?limit=20&city=%E6%9D%AD%E5%B7%9E");
-        lists.put("tier", "?limit=20&tier=gold");
+        lists.put("city", "?limit=20&city=3301");
+        lists.put("tier", "?limit=20&tier=affluent");
         lists.put("lifecycle", "?limit=20&lifecycle=active");
-        lists.put("risk", "?limit=20&risk=R3");
+        lists.put("risk", "?limit=20&risk=C3");
         lists.put("age", "?limit=20&ageFrom=30&ageTo=40");
         lists.put("assets", "?limit=20&assetsFrom=1000000");
         lists.put("updated since", "?limit=20&updatedSince=2026-01-01T00:00:00Z");
         Map<String, List<Part>> named = new LinkedHashMap<>();
         named.put("one customer", List.of(read(1)));
         lists.forEach((name, query) -> named.put(name, one("GET", CUSTOMERS + query, null)));
-        named.put("name, exact", one("POST", SEARCH, body("name", "王伟")));
-        named.put("name, two characters", one("POST", SEARCH, body("name", "伟明")));
-        named.put("name, one character", one("POST", SEARCH, body("name", "伟")));
-        named.put("name, pinyin", one("POST", SEARCH, body("name", "wangwei")));
-        named.put("name, initials", one("POST", SEARCH, body("name", "ww")));
-        named.put("phone, last four", one("POST", SEARCH, body("phoneLast4", "1234")));
-        named.put("name and city", one("POST", SEARCH, body("name", "王伟", "city", "杭州")));
+        named.put("name, exact", one("POST", SEARCH, search("name", "王伟")));
+        named.put("name, two characters", one("POST", SEARCH, search("name", "伟明")));
+        named.put("name, one character", one("POST", SEARCH, search("name", "伟")));
+        named.put("name, pinyin", one("POST", SEARCH, search("name", "wangwei")));
+        named.put("name, initials", one("POST", SEARCH, search("name", "ww")));
+        named.put("phone, last four", one("POST", SEARCH, search("lastFour", "1234")));
+        named.put("name and city", one("POST", SEARCH, search("name", "王伟", "city", "3301")));
         return named;
     }
 
@@ -109,15 +109,16 @@ final class Requests {
     }
 
     private Part search(int weight) {
-        return prepared("search", weight, () -> request("POST", SEARCH, pick(tokens), body("name", pick(names))));
+        return prepared("search", weight, () -> request("POST", SEARCH, pick(tokens), search("name", pick(names))));
     }
 
     private Part write(int weight) {
         return new Part("write", weight, () -> {
             long number = written.incrementAndGet();
             // An external id of its own: the server must not take two of these for the same person.
-            String body = body("kind", "person", "name", pick(names), "externalId", "load-" + number);
-            return request("POST", CUSTOMERS, pick(tokens), body);
+            ObjectNode body = JSON.createObjectNode().put("kind", "person").put("name", pick(names));
+            body.putArray("externalIds").addObject().put("source", "load").put("id", "load-" + number);
+            return request("POST", CUSTOMERS, pick(tokens), body.toString());
         });
     }
 
@@ -136,6 +137,15 @@ final class Requests {
 
     static String body(String... namesAndValues) {
         ObjectNode body = JSON.createObjectNode();
+        for (int i = 0; i < namesAndValues.length; i += 2) {
+            body.put(namesAndValues[i], namesAndValues[i + 1]);
+        }
+        return body.toString();
+    }
+
+    /** Searches show pages of 20. */
+    private static String search(String... namesAndValues) {
+        ObjectNode body = JSON.createObjectNode().put("limit", 20);
         for (int i = 0; i < namesAndValues.length; i += 2) {
             body.put(namesAndValues[i], namesAndValues[i + 1]);
         }

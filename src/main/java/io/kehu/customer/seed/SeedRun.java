@@ -10,18 +10,16 @@ import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerRules;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
+import io.kehu.customer.seed.SeedStore.Place;
 import io.kehu.sql.Database;
-import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
-import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.Tuple;
 import java.time.LocalDate;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
-import java.util.UUID;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -36,23 +34,10 @@ public final class SeedRun {
 
     private static final int CHUNK_MILLIS = 60_000;
 
-    private static final String POSITION = "SELECT reference, position FROM customer.seeding WHERE seed = $1";
-    private static final String MOVE = """
-            INSERT INTO customer.seeding (seed, reference, position) VALUES ($1, $2, $3)
-            ON CONFLICT (seed) DO UPDATE SET position = $3 WHERE customer.seeding.position = $4
-            RETURNING position""";
-    private static final String PLACES = """
-            SELECT branch_id, id AS manager_id FROM iam.active_staff WHERE 'customer-manager' = ANY (roles)
-            UNION ALL
-            SELECT id, NULL FROM iam.open_branch
-            WHERE NOT EXISTS (SELECT FROM iam.active_staff WHERE 'customer-manager' = ANY (roles))
-            ORDER BY 1, 2""";
-    private static final List<String> TABLES =
-            List.of("customer.customer", "customer.sealed", "customer.search_token", "customer.blind");
-
     private final Vertx vertx;
     private final Database database;
     private final CustomerStore store;
+    private final SeedStore seeds;
     private final long seed;
     private final Consumer<String> progress;
 
@@ -75,11 +60,10 @@ public final class SeedRun {
         this.vertx = vertx;
         this.database = database;
         this.store = store;
+        this.seeds = new SeedStore(database);
         this.seed = seed;
         this.progress = progress;
     }
-
-    private record Place(UUID branch, @Nullable UUID manager) {}
 
     /** Where the run stands. */
     private record Plan(
@@ -102,33 +86,30 @@ public final class SeedRun {
             }
             Promise<Void> end = Promise.promise();
             chunks(plan, plan.from, prepared(plan, plan.from), end);
-            return end.future().compose(v -> tidy()).map(rows);
+            return end.future().compose(v -> seeds.tidy()).map(rows);
         });
     }
 
     private Future<Plan> plan(long customers) {
-        return database.query(Call.Lane.JOB, POSITION, Tuple.of(seed))
-                .compose(found -> database.query(Call.Lane.JOB, PLACES, Tuple.tuple())
-                        .map(rows -> {
-                            List<Place> places = new ArrayList<>();
-                            int weight = 0;
-                            for (Row row : rows) {
-                                // Some managers have four times the customers of others.
-                                for (int i = weight++ % 4; i >= 0; i--) {
-                                    places.add(new Place(row.getUUID("branch_id"), row.getUUID("manager_id")));
-                                }
-                            }
-                            if (places.isEmpty()) {
-                                throw new IllegalStateException("there is no open branch to put customers into");
-                            }
-                            boolean begun = found.size() > 0;
-                            Row stand = begun ? found.iterator().next() : null;
-                            LocalDate reference =
-                                    stand == null ? LocalDate.now(java.time.ZoneOffset.UTC) : stand.getLocalDate(0);
-                            long from = stand == null ? 0 : stand.getLong(1);
-                            return new Plan(
-                                    People.asOf(reference), reference, places, from, customers, System.nanoTime());
-                        }));
+        return seeds.stand(seed)
+                .compose(stand -> seeds.places().map(found -> {
+                    if (found.isEmpty()) {
+                        throw new IllegalStateException("there is no open branch to put customers into");
+                    }
+                    LocalDate reference = stand == null ? LocalDate.now(java.time.ZoneOffset.UTC) : stand.reference();
+                    long from = stand == null ? 0 : stand.position();
+                    return new Plan(
+                            People.asOf(reference), reference, weighted(found), from, customers, System.nanoTime());
+                }));
+    }
+
+    /** Some managers have four times the customers of others. */
+    private static List<Place> weighted(List<Place> found) {
+        List<Place> places = new ArrayList<>();
+        for (int i = 0; i < found.size(); i++) {
+            places.addAll(Collections.nCopies(i % 4 + 1, found.get(i)));
+        }
+        return places;
     }
 
     /** Invents and seals the chunk that starts here. */
@@ -145,8 +126,8 @@ public final class SeedRun {
                         rows.add(Customer.draft(
                                 Ids.next(),
                                 CustomerRules.checked(draft, draft::has, plan.reference),
-                                place.branch,
-                                place.manager));
+                                place.branch(),
+                                place.manager()));
                     }
                     return store.prepare(rows);
                 },
@@ -163,19 +144,16 @@ public final class SeedRun {
             long next = from + chunk.rows().size();
             Future<CustomerStore.@Nullable Chunk> following = prepared(plan, next);
             Call call = Call.internal("seedCustomers", Call.Lane.JOB, CHUNK_MILLIS);
-            database.bulk(call, tx -> move(tx, plan, from, next).compose(v -> store.insertMany(tx, chunk)))
+            database.bulk(
+                            call,
+                            tx -> seeds.move(tx, seed, plan.reference, from, next)
+                                    .compose(v -> store.insertMany(tx, chunk)))
                     .onFailure(end::fail)
                     .onSuccess(done -> {
                         tell(plan, next);
                         chunks(plan, next, following, end);
                     });
         });
-    }
-
-    /** Two runs at once would enter the same people: the second finds the position moved. */
-    private Future<Void> move(Tx tx, Plan plan, long from, long next) {
-        return tx.row(MOVE, Tuple.of(seed, plan.reference, next, from), "server.contended")
-                .mapEmpty();
     }
 
     private void tell(Plan plan, long position) {
@@ -188,15 +166,6 @@ public final class SeedRun {
                     plan.to,
                     (position - plan.from) / seconds));
         }
-    }
-
-    /** Statistics for the planner and the visibility map; autovacuum would come to it, only later. */
-    private Future<Void> tidy() {
-        Future<?> done = Future.succeededFuture();
-        for (String table : TABLES) {
-            done = done.transform(before -> database.query(Call.Lane.JOB, "VACUUM (ANALYZE) " + table, Tuple.tuple()));
-        }
-        return done.transform(last -> Future.succeededFuture());
     }
 
     /** As a member of staff would have entered it. */

@@ -3,13 +3,10 @@ package io.kehu.iam.staff;
 import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Passwords;
-import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
-import io.vertx.sqlclient.Tuple;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -28,15 +25,6 @@ import java.util.UUID;
 public final class DemoStaff {
     /** Of every demo user. */
     public static final String PASSWORD = "Kehu-Demo-Willow-27";
-
-    private static final String ANY_BRANCH = "SELECT EXISTS (SELECT FROM iam.branch) AS there";
-    private static final String ANY_DEMO = "SELECT EXISTS (SELECT FROM iam.staff WHERE demo) AS there";
-    private static final String LOCK = "SELECT pg_advisory_xact_lock(hashtext('kehu.demo'))";
-    private static final String INSERT_BRANCH =
-            "INSERT INTO iam.branch (id, parent_id, code, name, tree, depth) VALUES ($1, $2, $3, $4, $5, $6)";
-    private static final String INSERT_STAFF = """
-            INSERT INTO iam.staff (id, username, branch_id, roles, password_hash, demo, sealed)
-            VALUES ($1, $2, $3, $4, $5, true, $6)""";
 
     /** 2025-01-01T00:00:00Z, the time part of the ids, which are the same in every database. */
     private static final long ID_MILLIS = 1_735_689_600_000L;
@@ -129,38 +117,32 @@ public final class DemoStaff {
     }
 
     /** Whether demo users exist in this database. */
-    public static Future<Boolean> exist(Database database) {
-        return ask(database, ANY_DEMO);
-    }
-
-    private static Future<Boolean> ask(Database database, String question) {
-        return database.query(Call.Lane.JOB, question, Tuple.tuple())
-                .map(rows -> rows.iterator().next().getBoolean("there"));
+    static Future<Boolean> exist(StaffStore store) {
+        return store.anyDemo();
     }
 
     /** Makes branches and people where there is no branch yet; true if it did. Nodes that start together do it once. */
-    public static Future<Boolean> seed(Database database, Vault vault, Passwords passwords) {
-        return ask(database, ANY_BRANCH)
+    static Future<Boolean> seed(Database database, StaffStore store, Passwords passwords) {
+        return store.anyBranch()
                 .compose(there -> there
                         ? Future.succeededFuture(false)
-                        : passwords.hash(PASSWORD).compose(hash -> insert(database, vault, hash)));
+                        : passwords.hash(PASSWORD).compose(hash -> insert(database, store, hash)));
     }
 
-    private static Future<Boolean> insert(Database database, Vault vault, String hash) {
+    private static Future<Boolean> insert(Database database, StaffStore store, String hash) {
         Call call = Call.internal("seedDemoStaff", Call.Lane.JOB, TIMEOUT_MILLIS);
         return database.bulk(
                         call,
-                        tx -> tx.query(LOCK, Tuple.tuple())
-                                .compose(v -> tx.query(ANY_BRANCH, Tuple.tuple()))
-                                .compose(rows -> rows.iterator().next().getBoolean("there")
+                        tx -> store.anyBranchLocked(tx)
+                                .compose(there -> there
                                         ? Future.failedFuture(Problem.of("server.contended"))
-                                        : rows(tx, vault, hash)))
+                                        : rows(tx, store, hash)))
                 .map(true)
-                .recover(failure -> ask(database, ANY_BRANCH)
+                .recover(failure -> store.anyBranch()
                         .compose(there -> there ? Future.succeededFuture(false) : Future.failedFuture(failure)));
     }
 
-    private static Future<Database.Chunk> rows(Tx tx, Vault vault, String hash) {
+    private static Future<Database.Chunk> rows(Tx tx, StaffStore store, String hash) {
         MessageDigest digest = sha256();
         Future<?> done = Future.succeededFuture();
         for (Map.Entry<String, String> branch : BRANCHES.entrySet()) {
@@ -168,15 +150,15 @@ public final class DemoStaff {
             UUID parent = code.equals("HQ") ? null : id(parent(code));
             int depth = (int) tree(code).chars().filter(c -> c == '!').count() - 1;
             digest.update((code + branch.getValue() + '\n').getBytes(StandardCharsets.UTF_8));
-            done = done.compose(v ->
-                    tx.query(INSERT_BRANCH, Tuple.of(id(code), parent, code, branch.getValue(), tree(code), depth)));
+            done = done.compose(
+                    v -> store.insertBranch(tx, id(code), parent, code, branch.getValue(), tree(code), depth));
         }
         List<Person> people = people();
         for (int i = 0; i < people.size(); i++) {
             int number = i;
             Person person = people.get(i);
             digest.update((person.username + person.role + '\n').getBytes(StandardCharsets.UTF_8));
-            done = done.compose(v -> insert(tx, vault, hash, number, person));
+            done = done.compose(v -> store.insertDemo(tx, staff(number, person), hash));
         }
         UUID first = id("HQ");
         UUID last = id(1, people.size() - 1);
@@ -189,10 +171,9 @@ public final class DemoStaff {
                 Event.of("staff.seeded", first, 1, "staff:read").with("rows", people.size())));
     }
 
-    private static Future<?> insert(Tx tx, Vault vault, String hash, int number, Person person) {
-        UUID id = id(1, number);
-        Staff staff = new Staff(
-                id,
+    private static Staff staff(int number, Person person) {
+        return new Staff(
+                id(1, number),
                 person.username,
                 SURNAMES.charAt(number * 7 % SURNAMES.length()) + GIVEN[number % GIVEN.length],
                 "+86139" + String.format(Locale.ROOT, "%08d", 10_000_019L * (number + 3) % 100_000_000),
@@ -202,17 +183,6 @@ public final class DemoStaff {
                 false,
                 1,
                 OffsetDateTime.MIN);
-        Vault.NewKey key = vault.newKey(id);
-        return tx.query(StaffStore.INSERT_KEY, Tuple.of(id, key.epoch(), Buffer.buffer(key.wrapped())))
-                .compose(v -> tx.query(
-                        INSERT_STAFF,
-                        Tuple.of(
-                                id,
-                                staff.username(),
-                                staff.branchId(),
-                                staff.roles().toArray(String[]::new),
-                                hash,
-                                staff.sealed(vault, vault.key(key)))));
     }
 
     private static MessageDigest sha256() {

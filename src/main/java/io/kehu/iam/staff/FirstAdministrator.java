@@ -8,9 +8,7 @@ import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
-import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.UUID;
@@ -23,9 +21,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class FirstAdministrator {
     private static final Pattern USERNAME = Pattern.compile("[a-z][a-z0-9._-]{1,31}");
-    private static final String HEAD = "SELECT id FROM iam.branch WHERE parent_id IS NULL";
-    private static final String INSERT_HEAD =
-            "INSERT INTO iam.branch (id, code, name, tree, depth) VALUES ($1, 'HQ', '总行', 'HQ!', 0) RETURNING id";
     private static final long TIMEOUT_MILLIS = 20_000;
 
     private FirstAdministrator() {}
@@ -57,7 +52,7 @@ public final class FirstAdministrator {
                 .hash(password)
                 .compose(hash -> database.write(
                         Call.internal("createAdministrator", Call.Lane.POINT, TIMEOUT_MILLIS),
-                        tx -> headOffice(tx)
+                        tx -> store.headOffice(tx, Ids.next())
                                 .compose(head -> store.insert(tx, administrator(username, head), hash))
                                 .map(staff -> {
                                     tx.event(Event.of("staff.created", staff.id(), staff.version(), "staff:read")
@@ -65,13 +60,6 @@ public final class FirstAdministrator {
                                     return Reply.empty();
                                 })))
                 .map(password);
-    }
-
-    private static Future<UUID> headOffice(Tx tx) {
-        return tx.query(HEAD, Tuple.tuple())
-                .compose(rows ->
-                        rows.size() > 0 ? Future.succeededFuture(rows) : tx.query(INSERT_HEAD, Tuple.of(Ids.next())))
-                .map(rows -> rows.iterator().next().getUUID("id"));
     }
 
     private static Staff administrator(String username, UUID branch) {

@@ -17,9 +17,9 @@ import java.time.OffsetDateTime;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
-/** SQL of staff and roles. */
+/** SQL of staff and roles, and of the branches that a new bank begins with. */
 final class StaffStore {
-    static final String INSERT_KEY =
+    private static final String INSERT_KEY =
             "INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped) VALUES ($1, 'staff', $2, $3)";
     private static final String SELECT = "SELECT " + Staff.COLUMNS + " FROM " + Staff.TABLES + " ";
     private static final String SELECT_PAST =
@@ -41,6 +41,18 @@ final class StaffStore {
             UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'staff'
             WHERE subject_id = $1 AND revoked_at IS NULL""";
     private static final String ROLES = "SELECT code, name_en, name_zh, permissions, scope FROM iam.role ORDER BY code";
+
+    private static final String ANY_BRANCH = "SELECT EXISTS (SELECT FROM iam.branch) AS there";
+    private static final String ANY_DEMO = "SELECT EXISTS (SELECT FROM iam.staff WHERE demo) AS there";
+    private static final String LOCK_DEMO = "SELECT pg_advisory_xact_lock(hashtext('kehu.demo'))";
+    private static final String INSERT_BRANCH =
+            "INSERT INTO iam.branch (id, parent_id, code, name, tree, depth) VALUES ($1, $2, $3, $4, $5, $6)";
+    private static final String INSERT_DEMO = """
+            INSERT INTO iam.staff (id, username, branch_id, roles, password_hash, demo, sealed)
+            VALUES ($1, $2, $3, $4, $5, true, $6)""";
+    private static final String HEAD = "SELECT id FROM iam.branch WHERE parent_id IS NULL";
+    private static final String INSERT_HEAD =
+            "INSERT INTO iam.branch (id, code, name, tree, depth) VALUES ($1, 'HQ', '总行', 'HQ!', 0) RETURNING id";
 
     private final Database database;
     private final Vault vault;
@@ -102,7 +114,7 @@ final class StaffStore {
 
     Future<Staff> insert(Tx tx, Staff draft, String passwordHash) {
         Vault.NewKey key = vault.newKey(draft.id());
-        return tx.query(INSERT_KEY, Tuple.of(key.subject(), key.epoch(), Buffer.buffer(key.wrapped())))
+        return insertKey(tx, key)
                 .compose(v -> tx.row(
                         INSERT,
                         Tuple.of(
@@ -141,6 +153,63 @@ final class StaffStore {
                                 ? Future.succeededFuture()
                                 : tx.query(END_SESSIONS, Tuple.of(after.id())))
                         .map(v -> stored(after, row)));
+    }
+
+    // What a new bank begins with
+
+    Future<Boolean> anyBranch() {
+        return ask(ANY_BRANCH);
+    }
+
+    Future<Boolean> anyDemo() {
+        return ask(ANY_DEMO);
+    }
+
+    private Future<Boolean> ask(String question) {
+        return database.query(Call.Lane.JOB, question, Tuple.tuple()).map(StaffStore::there);
+    }
+
+    private static boolean there(RowSet<Row> rows) {
+        return rows.iterator().next().getBoolean("there");
+    }
+
+    /** Whether there is a branch, asked by one node at a time. */
+    Future<Boolean> anyBranchLocked(Tx tx) {
+        return tx.query(LOCK_DEMO, Tuple.tuple())
+                .compose(v -> tx.query(ANY_BRANCH, Tuple.tuple()))
+                .map(StaffStore::there);
+    }
+
+    Future<Void> insertBranch(Tx tx, UUID id, @Nullable UUID parent, String code, String name, String tree, int depth) {
+        return tx.query(INSERT_BRANCH, Tuple.of(id, parent, code, name, tree, depth))
+                .mapEmpty();
+    }
+
+    Future<Void> insertDemo(Tx tx, Staff staff, String passwordHash) {
+        Vault.NewKey key = vault.newKey(staff.id());
+        return insertKey(tx, key)
+                .compose(v -> tx.query(
+                        INSERT_DEMO,
+                        Tuple.of(
+                                staff.id(),
+                                staff.username(),
+                                staff.branchId(),
+                                staff.roles().toArray(String[]::new),
+                                passwordHash,
+                                staff.sealed(vault, vault.key(key)))))
+                .mapEmpty();
+    }
+
+    /** The head office, made where there is none. */
+    Future<UUID> headOffice(Tx tx, UUID idIfNew) {
+        return tx.query(HEAD, Tuple.tuple())
+                .compose(rows ->
+                        rows.size() > 0 ? Future.succeededFuture(rows) : tx.query(INSERT_HEAD, Tuple.of(idIfNew)))
+                .map(rows -> rows.iterator().next().getUUID("id"));
+    }
+
+    private static Future<RowSet<Row>> insertKey(Tx tx, Vault.NewKey key) {
+        return tx.query(INSERT_KEY, Tuple.of(key.subject(), key.epoch(), Buffer.buffer(key.wrapped())));
     }
 
     private static Staff stored(Staff staff, Row row) {

@@ -30,12 +30,13 @@ public final class StaffVerticle implements Domain {
     /** Demo users have a public password: made in an empty database of demo and test mode, never served elsewhere. */
     @Override
     public Future<List<String>> prepare(Kernel kernel) {
+        StaffStore store = new StaffStore(kernel.database(), kernel.vault());
         String mode = kernel.text("mode").toLowerCase(Locale.ROOT);
         if (!mode.equals("production")) {
-            return DemoStaff.seed(kernel.database(), kernel.vault(), passwords(kernel))
+            return DemoStaff.seed(kernel.database(), store, passwords(kernel))
                     .map(made -> mode.equals("demo") ? DemoStaff.greeting() : List.of());
         }
-        return DemoStaff.exist(kernel.database())
+        return DemoStaff.exist(store)
                 .compose(there -> there
                         ? Future.failedFuture(new Domain.Unfit("mode: this database holds demo users, whose password"
                                 + " everybody knows; production needs a database of its own"))

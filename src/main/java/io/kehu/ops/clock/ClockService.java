@@ -10,7 +10,6 @@ import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
 
 /** The rules of the clock. */
@@ -18,13 +17,8 @@ final class ClockService {
     /** Ten years: farther than any rule of the bank looks. */
     private static final long MAX_AHEAD_SECONDS = 315_360_000;
 
-    private static final String READ =
-            "SELECT kehu.now() AS now, round(extract(epoch FROM ahead))::bigint AS ahead FROM kehu.clock";
-    private static final String MOVE = "UPDATE kehu.clock SET ahead = make_interval(secs => $1::float8)";
-    private static final String DISTANCE =
-            "SELECT round(extract(epoch FROM $1::timestamptz - clock_timestamp()))::bigint";
-
     private final Database database;
+    private final ClockStore store;
     private final Clock clock;
     private final boolean movable;
 
@@ -33,15 +27,16 @@ final class ClockService {
      *
      * @param clock of this node, told at once what the others hear with their next poll
      */
-    ClockService(Database database, Clock clock, boolean movable) {
+    ClockService(Database database, ClockStore store, Clock clock, boolean movable) {
         this.database = database;
+        this.store = store;
         this.clock = clock;
         this.movable = movable;
     }
 
     /** What time it is for Kehu. */
     Future<Reply> get(Call call) {
-        return database.row(call, READ, Tuple.tuple(), "server.failure").map(this::reply);
+        return store.read(call).map(this::reply);
     }
 
     /** Moves the clock of all nodes. Problems: clock.fixed, request.invalid (more than ten years away). */
@@ -52,8 +47,7 @@ final class ClockService {
         return database.write(
                         call,
                         tx -> aheadSeconds(tx, call.json())
-                                .compose(seconds -> tx.query(MOVE, Tuple.of((double) seconds)))
-                                .compose(v -> tx.row(READ, Tuple.tuple(), "server.failure"))
+                                .compose(seconds -> store.move(tx, seconds))
                                 .map(row -> {
                                     tx.kind("setting");
                                     tx.object("clock", Principal.SYSTEM, 1);
@@ -62,23 +56,20 @@ final class ClockService {
                 .onSuccess(reply -> hear(call));
     }
 
-    private static Future<Long> aheadSeconds(Tx tx, ObjectNode body) {
+    private Future<Long> aheadSeconds(Tx tx, ObjectNode body) {
         if (body.has("aheadSeconds")) {
             return Future.succeededFuture(body.get("aheadSeconds").longValue());
         }
         OffsetDateTime wanted = OffsetDateTime.parse(body.get("now").textValue());
-        return tx.row(DISTANCE, Tuple.of(wanted), "server.failure").compose(row -> {
-            long seconds = row.getLong(0);
-            return Math.abs(seconds) > MAX_AHEAD_SECONDS
-                    ? Future.failedFuture(Problem.at("/now", "field.tooLarge", "10 years away"))
-                    : Future.succeededFuture(seconds);
-        });
+        return store.secondsTo(tx, wanted)
+                .compose(seconds -> Math.abs(seconds) > MAX_AHEAD_SECONDS
+                        ? Future.failedFuture(Problem.at("/now", "field.tooLarge", "10 years away"))
+                        : Future.succeededFuture(seconds));
     }
 
     private void hear(Call call) {
         if (call.mode() == Call.Mode.EXECUTE) {
-            database.row(call, READ, Tuple.tuple(), "server.failure")
-                    .onSuccess(row -> clock.heard(row.getOffsetDateTime("now")));
+            store.read(call).onSuccess(row -> clock.heard(row.getOffsetDateTime("now")));
         }
     }
 

@@ -9,7 +9,8 @@ public final class ClockVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
         boolean movable = !kernel.text("mode").equalsIgnoreCase("production");
-        ClockService service = new ClockService(kernel.database(), kernel.clock(), movable);
+        ClockService service =
+                new ClockService(kernel.database(), new ClockStore(kernel.database()), kernel.clock(), movable);
         return Operations.at("ops.clock").on("getClock", service::get).on("moveClock", service::move);
     }
 }

@@ -76,8 +76,8 @@ public final class MixSimulation extends Simulation {
     }
 
     private String newCustomer(Session session) {
-        return "{\"kind\":\"person\",\"name\":\"" + pick(names) + "\",\"externalId\":\"load-"
-                + written.incrementAndGet() + "\"}";
+        return "{\"kind\":\"person\",\"name\":\"" + pick(names)
+                + "\",\"externalIds\":[{\"source\":\"gatling\",\"id\":\"" + written.incrementAndGet() + "\"}]}";
     }
 
     private static JsonNode prepared() {

@@ -1,4 +1,3 @@
-package io.kehu.load;
 
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
