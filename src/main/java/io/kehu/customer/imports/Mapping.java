@@ -199,7 +199,9 @@ final class Mapping {
                 value = source.otherwise;
                 defaults.add(PLURALS.getOrDefault(source.field, source.field));
             }
-            if (!value.isEmpty()) {
+            if (value.isEmpty()) {
+                columns.put("/" + source.field, source.label());
+            } else {
                 put(reading, address, source, value);
             }
         }
