@@ -1,14 +1,7 @@
 package io.kehu.app;
 
-import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
-import io.kehu.crypto.KeyStore;
-import io.kehu.crypto.Passwords;
-import io.kehu.crypto.Vault;
-import io.kehu.iam.staff.FirstAdministrator;
-import io.kehu.sql.Database;
-import io.vertx.core.Vertx;
 import java.io.PrintStream;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -52,9 +45,11 @@ final class AdminCommand implements Callable<Integer> {
     public Integer call() throws InterruptedException {
         Settings settings = servers.get();
         String given = environment.get(PASSWORD);
-        Vertx vertx = Vertx.vertx();
         try {
-            String password = create(vertx, settings, given);
+            String password = Deployment.administrator(settings, username, given)
+                    .toCompletionStage()
+                    .toCompletableFuture()
+                    .get(WAIT_SECONDS, TimeUnit.SECONDS);
             out.println(
                     "The administrator " + username + " is there and must change the password at the first sign-in.");
             if (given == null) {
@@ -65,36 +60,7 @@ final class AdminCommand implements Callable<Integer> {
             throw new StartFailure("the database did not answer within " + WAIT_SECONDS + " seconds");
         } catch (ExecutionException e) {
             throw inOneLine(e.getCause());
-        } finally {
-            vertx.close().toCompletionStage().toCompletableFuture().join();
         }
-    }
-
-    private String create(Vertx vertx, Settings settings, @Nullable String given)
-            throws InterruptedException, ExecutionException, TimeoutException {
-        Vault vault = new Vault(KeyStore.openOrCreate(settings.keys().folder(), !settings.production()), 100);
-        Settings.Postgresql from = settings.postgresql();
-        Database database = new Database(
-                vertx,
-                new Database.Options(
-                        from.uri(),
-                        Map.of(Call.Lane.POINT, new Database.Lane(1, 10, from.connectMillis(), 3_000)),
-                        from.lockTimeoutMillis(),
-                        from.idleInTransactionMillis(),
-                        from.cachedStatements()),
-                new Database.Answers(b -> b, b -> b));
-        Passwords passwords = new Passwords(vertx, settings.auth().argon2MemoryKib(), 1, 1);
-        return FirstAdministrator.create(
-                        database,
-                        vault,
-                        passwords,
-                        Passwords.Profile.valueOf(
-                                settings.auth().passwordProfile().name()),
-                        username,
-                        given)
-                .toCompletionStage()
-                .toCompletableFuture()
-                .get(WAIT_SECONDS, TimeUnit.SECONDS);
     }
 
     private static RuntimeException inOneLine(@Nullable Throwable cause) {

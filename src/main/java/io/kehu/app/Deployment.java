@@ -38,10 +38,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -115,28 +117,41 @@ public final class Deployment {
      */
     public static Future<Void> seed(Settings settings, long customers, Consumer<String> progress) {
         PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-        return Options.vertx(settings, metrics).compose(vertx -> {
-            Deployment deployment = new Deployment(vertx, settings, metrics);
-            Promise<Void> seeded = Promise.promise();
-            deployment
-                    .kernel()
-                    .compose(kernel -> {
-                        Future<?> done = Future.succeededFuture();
-                        for (Domain domain : ServiceLoader.load(Domain.class)) {
-                            done = done.compose(v -> domain.prepare(kernel))
-                                    .compose(v -> domain.seed(kernel, customers, progress));
-                        }
-                        return done;
-                    })
-                    .onComplete(done -> deployment.stop().onComplete(stopped -> {
-                        if (done.succeeded()) {
-                            seeded.complete();
-                        } else {
-                            seeded.fail(done.cause());
-                        }
-                    }));
-            return seeded.future();
+        return Options.vertx(settings, metrics)
+                .compose(vertx -> new Deployment(vertx, settings, metrics).once(kernel -> {
+                    Future<?> done = Future.succeededFuture();
+                    for (Domain domain : ServiceLoader.load(Domain.class)) {
+                        done = done.compose(v -> domain.prepare(kernel))
+                                .compose(v -> domain.seed(kernel, customers, progress));
+                    }
+                    return done.mapEmpty();
+                }));
+    }
+
+    /**
+     * Makes an administrator, without serving anybody and without joining the cluster of those who do.
+     *
+     * @param password null for a random one
+     * @return the password
+     */
+    static Future<String> administrator(Settings settings, String username, @Nullable String password) {
+        PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        return new Deployment(Vertx.vertx(), settings, metrics).once(kernel -> {
+            Future<@Nullable String> made = Future.succeededFuture(null);
+            for (Domain domain : ServiceLoader.load(Domain.class)) {
+                made = made.compose(known -> known == null
+                        ? domain.administrator(kernel, username, password)
+                        : Future.succeededFuture(known));
+            }
+            return made.map(known -> Objects.requireNonNull(known, "a domain that owns staff"));
         });
+    }
+
+    /** Does one piece of work with the parts of a node and stops; the answer comes when everything is closed. */
+    private <T> Future<T> once(Function<Kernel, Future<T>> work) {
+        Promise<T> end = Promise.promise();
+        kernel().compose(work).onComplete(done -> stop().onComplete(stopped -> end.handle(done)));
+        return end.future();
     }
 
     private Future<Void> run() {

@@ -62,13 +62,19 @@ public final class Kehu implements Runnable {
 
     /** The same without the end of the process. */
     static int run(String[] args, PrintStream out, PrintStream err) {
-        return new CommandLine(new Kehu(out))
+        Kehu kehu = new Kehu(out);
+        CommandLine line = new CommandLine(kehu)
+                .addSubcommand(new AdminCommand(kehu::migratedServers, System.getenv(), out))
                 .setCaseInsensitiveEnumValuesAllowed(true)
-                .setExecutionExceptionHandler((failure, line, parsed) -> {
+                .setExecutionExceptionHandler((failure, failed, parsed) -> {
                     err.println("kehu: " + inOneLine(failure));
                     return 1;
-                })
-                .execute(args);
+                });
+        try {
+            return line.execute(args);
+        } finally {
+            kehu.closeServers();
+        }
     }
 
     /** Serves; comes back only when the process is being stopped. */
@@ -188,6 +194,13 @@ public final class Kehu implements Runnable {
         Embedded.requireFree("http.managementPort", http.managementHost(), http.managementPort());
     }
 
+    /** For a command that only works on the database; {@link #run(String[], PrintStream, PrintStream)} closes them. */
+    private Settings migratedServers() {
+        Settings settings = withServers(settings("admin"));
+        Migrations.run(settings.postgresql());
+        return settings;
+    }
+
     private Settings withServers(Settings settings) {
         Embedded started = Embedded.start(settings);
         embedded = started;
@@ -254,6 +267,11 @@ public final class Kehu implements Runnable {
                 Thread.currentThread().interrupt();
             }
         }
+        closeServers();
+    }
+
+    /** One at a time: the hook and a start that fails because of it both come here. */
+    private synchronized void closeServers() {
         Embedded servers = embedded;
         if (servers != null) {
             servers.close();

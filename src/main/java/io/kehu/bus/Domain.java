@@ -3,6 +3,7 @@ package io.kehu.bus;
 import io.vertx.core.Future;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a domain or sub-domain makes itself known: its verticle implements this and is named in {@code
@@ -31,6 +32,17 @@ public interface Domain {
      */
     default Future<?> seed(Kernel kernel, long customers, Consumer<String> progress) {
         return Future.succeededFuture();
+    }
+
+    /**
+     * Makes an administrator without anybody signed in; only the domain that owns staff does. Comes without {@link
+     * #prepare}, so that a bank may begin with its administrator and nobody else.
+     *
+     * @param password null for a random one
+     * @return the password, or null where the domain has no staff. Fails with {@link Problem}
+     */
+    default Future<@Nullable String> administrator(Kernel kernel, String username, @Nullable String password) {
+        return Future.succeededFuture(null);
     }
 
     /** Kehu must not start; the message is one line that names what is wrong and the remedy. */

@@ -32,6 +32,9 @@ public final class SeedRun {
     /** Well under two seconds each on two cores, and few enough in memory. */
     private static final int CHUNK = 2_000;
 
+    /** A line of progress for so many customers. */
+    private static final int TOLD = 25 * CHUNK;
+
     private static final int CHUNK_MILLIS = 60_000;
 
     private final Vertx vertx;
@@ -157,7 +160,7 @@ public final class SeedRun {
     }
 
     private void tell(Plan plan, long position) {
-        if (position % (25L * CHUNK) == 0 || position == plan.to) {
+        if (position % TOLD < CHUNK || position == plan.to) {
             double seconds = (System.nanoTime() - plan.startedNanos) / 1e9;
             progress.accept(String.format(
                     Locale.ROOT,

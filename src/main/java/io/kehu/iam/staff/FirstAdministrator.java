@@ -5,7 +5,6 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Passwords;
-import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
@@ -19,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Makes an administrator from the command line, for a bank that has none yet or whose administrators are all shut out:
  * whoever runs it holds the database and the keys anyway. Makes the head office too where there is no branch.
  */
-public final class FirstAdministrator {
+final class FirstAdministrator {
     private static final Pattern USERNAME = Pattern.compile("[a-z][a-z0-9._-]{1,31}");
     private static final long TIMEOUT_MILLIS = 20_000;
 
@@ -31,9 +30,9 @@ public final class FirstAdministrator {
      * @param given the password, or null for a random one
      * @return the password. Fails with staff.usernameTaken, or request.invalid for a name or password that will not do
      */
-    public static Future<String> create(
+    static Future<String> create(
             Database database,
-            Vault vault,
+            StaffStore store,
             Passwords passwords,
             Passwords.Profile profile,
             String username,
@@ -47,7 +46,6 @@ public final class FirstAdministrator {
         if (!faults.isEmpty()) {
             return Future.failedFuture(Problem.invalid(faults));
         }
-        StaffStore store = new StaffStore(database, vault);
         return passwords
                 .hash(password)
                 .compose(hash -> database.write(

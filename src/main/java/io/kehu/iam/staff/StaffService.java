@@ -3,8 +3,10 @@ package io.kehu.iam.staff;
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.kehu.bus.Call;
 import io.kehu.bus.Ids;
+import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.cache.Cache;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
@@ -13,9 +15,12 @@ import io.kehu.sql.Page;
 import io.kehu.sql.Past;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
 import java.io.IOException;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
@@ -36,20 +41,32 @@ final class StaffService {
     private final Vault vault;
     private final Passwords passwords;
     private final Passwords.Profile profile;
+    private final Cache cache;
+    private final Duration rolesKept;
     private final UnaryOperator<byte[]> mac;
 
+    /**
+     * The rules with what they need.
+     *
+     * @param rolesKept how long an answer with the roles is given again
+     * @param mac binds a cursor to its list
+     */
     StaffService(
             Database database,
             StaffStore store,
             Vault vault,
             Passwords passwords,
             Passwords.Profile profile,
+            Cache cache,
+            Duration rolesKept,
             UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.vault = vault;
         this.passwords = passwords;
         this.profile = profile;
+        this.cache = cache;
+        this.rolesKept = rolesKept;
         this.mac = mac;
     }
 
@@ -70,18 +87,25 @@ final class StaffService {
                 .map(staff -> Reply.ok(staff::toJson).etag(staff.version()));
     }
 
-    /** All roles with what they may do. */
+    /**
+     * All roles with what they may do: the same for everybody who may ask, and changed by migrations only, so it is kept
+     * and nothing has to drop it.
+     */
     Future<Reply> roles(Call call) {
-        return store.roles(call)
-                .map(rows -> Reply.ok(json -> {
-                    json.writeStartObject();
-                    json.writeArrayFieldStart("items");
-                    for (Row row : rows) {
-                        role(json, row);
-                    }
-                    json.writeEndArray();
-                    json.writeEndObject();
-                }));
+        return cache.get("roles:all", rolesKept, () -> store.roles(call).map(StaffService::roles))
+                .map(body -> new Reply(200, body, null, null, null, false));
+    }
+
+    private static Buffer roles(RowSet<Row> rows) {
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeArrayFieldStart("items");
+            for (Row row : rows) {
+                role(json, row);
+            }
+            json.writeEndArray();
+            json.writeEndObject();
+        });
     }
 
     private static void role(JsonGenerator json, Row row) throws IOException {

@@ -5,8 +5,10 @@ import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.crypto.Passwords;
 import io.vertx.core.Future;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /** The operations of the tag iam.staff, and the demo users where the mode has them. */
 public final class StaffVerticle implements Domain {
@@ -18,6 +20,8 @@ public final class StaffVerticle implements Domain {
                 kernel.vault(),
                 passwords(kernel),
                 profile(kernel),
+                kernel.cache(),
+                Duration.ofSeconds(kernel.number("cache.seconds")),
                 kernel::cursorMac);
         return Operations.at("iam.staff")
                 .on("listStaff", service::list)
@@ -41,6 +45,18 @@ public final class StaffVerticle implements Domain {
                         ? Future.failedFuture(new Domain.Unfit("mode: this database holds demo users, whose password"
                                 + " everybody knows; production needs a database of its own"))
                         : Future.succeededFuture(List.of()));
+    }
+
+    @Override
+    public Future<@Nullable String> administrator(Kernel kernel, String username, @Nullable String password) {
+        return FirstAdministrator.create(
+                        kernel.database(),
+                        new StaffStore(kernel.database(), kernel.vault()),
+                        passwords(kernel),
+                        profile(kernel),
+                        username,
+                        password)
+                .map(made -> made);
     }
 
     /** Hashing as the settings say; every holder counts its own queue before the shared workers. */

@@ -53,7 +53,7 @@ final class ClockService {
                                     tx.object("clock", Principal.SYSTEM, 1);
                                     return reply(row);
                                 }))
-                .onSuccess(reply -> hear(call));
+                .compose(reply -> hear(call).map(reply));
     }
 
     private Future<Long> aheadSeconds(Tx tx, ObjectNode body) {
@@ -67,10 +67,14 @@ final class ClockService {
                         : Future.succeededFuture(seconds));
     }
 
-    private void hear(Call call) {
-        if (call.mode() == Call.Mode.EXECUTE) {
-            store.read(call).onSuccess(row -> clock.heard(row.getOffsetDateTime("now")));
-        }
+    /** This node follows before it answers; the others with their next poll. */
+    private Future<Void> hear(Call call) {
+        return call.mode() != Call.Mode.EXECUTE
+                ? Future.succeededFuture()
+                : store.read(call)
+                        .onSuccess(row -> clock.heard(row.getOffsetDateTime("now")))
+                        .<Void>mapEmpty()
+                        .otherwiseEmpty();
     }
 
     private Reply reply(Row row) {

@@ -319,7 +319,7 @@ class SignInTest {
         Answer idle = login("head.bj-cy");
         Answer used = login("head.bj-hd");
         moveClock(14 * 60);
-        caller(idle).get("/v1/auth/me").is(401, "auth.tokenExpired");
+        becomes401(caller(idle), "/v1/auth/me");
         used = refresh(used).is(200);
         moveClock(16 * 60);
         refresh(idle).is(401, "auth.refreshInvalid");
@@ -506,6 +506,22 @@ class SignInTest {
         admin.patch(own, "\"99\"", "{\"name\": \"新名\"}").is(412, "request.stale");
         admin.patch(own, admin.get(own).etag(), "{\"version\": 3}").is(400, "request.invalid");
         admin.patch(own, admin.get(own).etag(), "{\"name\": \"欧阳娜娜\"}").is(200);
+    }
+
+    @Test
+    void theRolesAreTheSameForEverybodyAlsoWhenTheyComeFromTheCache() {
+        Answer first = kehu.caller("administrator").get("/v1/roles").is(200);
+        List<String> codes = new ArrayList<>();
+        first.at("/items").forEach(role -> codes.add(role.get("code").asText()));
+        assertThat(codes)
+                .contains("administrator", "customer-manager", "auditor")
+                .isSorted();
+        Caller auditor = kehu.caller("auditor");
+        for (int i = 0; i < 3; i++) {
+            assertThat(auditor.get("/v1/roles").is(200).at("/items")).isEqualTo(first.at("/items"));
+        }
+        // Rights are asked before the cache is.
+        kehu.caller("customer-manager").get("/v1/roles").is(403, "auth.forbidden");
     }
 
     @Test
