@@ -161,6 +161,27 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "cancelJob",
                 (cast, relation) -> new Request("/v1/jobs/" + jobOf(cast.people.get(relation)) + "/cancel"));
+        fixtures.put("createImport", (cast, relation) -> {
+            String upload = uploadOf(cast.people.get(Relation.OWN)).toString();
+            cast.caller.send(
+                    "PUT",
+                    "/v1/uploads/" + upload,
+                    "abc",
+                    "Content-Type",
+                    "application/octet-stream",
+                    "Upload-Offset",
+                    "0");
+            return new Request("/v1/imports", """
+                    {"uploadId": "%s", "mapping": {"kind": "person"}}""".formatted(upload));
+        });
+        fixtures.put(
+                "getImport", (cast, relation) -> new Request("/v1/imports/" + importOf(cast.people.get(relation))));
+        fixtures.put(
+                "getImportErrors",
+                (cast, relation) -> new Request("/v1/imports/" + importOf(cast.people.get(relation)) + "/errors"));
+        fixtures.put(
+                "cancelImport",
+                (cast, relation) -> new Request("/v1/imports/" + importOf(cast.people.get(relation)) + "/cancel"));
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -169,6 +190,7 @@ class AuthorizationMatrixTest {
             {"purpose": "customer-import", "name": "list.csv", "size": 3}""";
     private static final Map<UUID, UUID> CUSTOMERS = new HashMap<>();
     private static final Map<UUID, UUID> JOBS = new HashMap<>();
+    private static final Map<UUID, UUID> IMPORTS = new HashMap<>();
 
     /** A customer whom this member of staff looks after. */
     private static UUID customerOf(UUID person) {
@@ -194,6 +216,15 @@ class AuthorizationMatrixTest {
                 .asText());
         kehu.sql("UPDATE iam.staff SET roles = ?::text[] WHERE id = ?", roles, person);
         return upload;
+    }
+
+    /** An import of this member of staff, which no node takes before tomorrow. */
+    private static UUID importOf(UUID person) {
+        return IMPORTS.computeIfAbsent(
+                person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.import', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day')
+                        RETURNING id""", p).get(0).get("id"));
     }
 
     /** A job of this member of staff, of a kind that no node takes. */

@@ -62,7 +62,7 @@ final class CustomerService {
             if (branch == null) {
                 return Future.failedFuture(Problem.of("customer.branchUnknown"));
             }
-            return mustBeHis(tx, branch, manager)
+            return store.mustBeHis(tx, branch, manager)
                     .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager)))
                     .map(customer -> {
                         tx.event(event("customer.created", customer));
@@ -141,7 +141,7 @@ final class CustomerService {
         UUID manager = patch.has("managerId") ? id(patch, "managerId") : before.managerId();
         Customer after = before.with(checked, Objects.requireNonNull(branch), manager);
         boolean moved = !after.branchId().equals(before.branchId()) || !Objects.equals(manager, before.managerId());
-        return (moved ? mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
+        return (moved ? store.mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
                 .compose(v -> store.update(tx, row, after));
     }
 
@@ -178,27 +178,6 @@ final class CustomerService {
                 }
             }
         }
-    }
-
-    /**
-     * The place of a customer after the change lies within the caller's scope, the branch is open, and the manager works
-     * there. What is not within scope and what does not exist are told apart by nobody.
-     */
-    private Future<Void> mustBeHis(Tx tx, UUID branch, @Nullable UUID manager) {
-        Principal who = tx.principal();
-        boolean branchInScope = switch (who.scope()) {
-            case ALL -> true;
-            case BRANCH -> who.branchIds().contains(branch);
-            case OWN -> branch.equals(who.branchId());
-            case NONE -> false;
-        };
-        if (!branchInScope) {
-            return Future.failedFuture(Problem.of("customer.branchUnknown"));
-        }
-        if (who.scope() == Principal.Scope.OWN && !who.subject().equals(manager)) {
-            return Future.failedFuture(Problem.of("customer.managerUnknown"));
-        }
-        return store.mustBeOpen(tx, branch).compose(v -> store.mustWorkAt(tx, manager, branch));
     }
 
     private static Customer.View view(Call call, Set<String> unmask) {

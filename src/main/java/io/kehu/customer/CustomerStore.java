@@ -2,6 +2,7 @@ package io.kehu.customer;
 
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
@@ -226,6 +227,27 @@ public final class CustomerStore {
                         .mapEmpty();
     }
 
+    /**
+     * The place of a customer after the change lies within the caller's scope, the branch is open, and the manager works
+     * there. What is not within scope and what does not exist are told apart by nobody.
+     */
+    Future<Void> mustBeHis(Tx tx, UUID branch, @Nullable UUID manager) {
+        Principal who = tx.principal();
+        boolean branchInScope = switch (who.scope()) {
+            case ALL -> true;
+            case BRANCH -> who.branchIds().contains(branch);
+            case OWN -> branch.equals(who.branchId());
+            case NONE -> false;
+        };
+        if (!branchInScope) {
+            return Future.failedFuture(Problem.of("customer.branchUnknown"));
+        }
+        if (who.scope() == Principal.Scope.OWN && !who.subject().equals(manager)) {
+            return Future.failedFuture(Problem.of("customer.managerUnknown"));
+        }
+        return mustBeOpen(tx, branch).compose(v -> mustWorkAt(tx, manager, branch));
+    }
+
     /** Counts one reading in full; {@code customer.unmaskQuota} where the day's quota is used up. */
     Future<Void> countUnmasking(Tx tx, String zone, int quota) {
         return tx.row(COUNT_UNMASKING, Tuple.of(tx.principal().subject(), zone, quota), "customer.unmaskQuota")
@@ -338,7 +360,7 @@ public final class CustomerStore {
                 });
     }
 
-    private static MessageDigest sha256() {
+    static MessageDigest sha256() {
         try {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {

@@ -3,6 +3,7 @@ package io.kehu.http;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.Error;
+import com.networknt.schema.Schema;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
@@ -18,7 +19,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Step 4 of a request: parameters and body against the contract. What passes is of the contract's types and bounds. */
-final class Input {
+public final class Input {
     /** Of one answer; a body of a million faults gets no million lines. */
     private static final int MAX_ERRORS = 20;
     /** Of a longer body only the first fault is named: collecting 50,000 of them takes a second. */
@@ -151,16 +152,7 @@ final class Input {
             throw Problem.of("request.mediaType", String.valueOf(operation.bodyType()));
         }
         JsonNode node = Json.parse(bytes);
-        List<FieldError> errors = new ArrayList<>();
-        clean(node, "", errors);
-        if (errors.isEmpty()) {
-            boolean large = bytes.length() > MAX_EXPLAINED_BYTES;
-            for (Error error : operation.body().validate(node, context -> context.setFailFast(large))) {
-                if (errors.size() < MAX_ERRORS) {
-                    errors.add(fieldError(error));
-                }
-            }
-        }
+        List<FieldError> errors = faults(operation.body(), node, bytes.length() > MAX_EXPLAINED_BYTES);
         if (!errors.isEmpty()) {
             throw Problem.invalid(errors);
         }
@@ -168,6 +160,24 @@ final class Input {
             throw Problem.of("request.malformed");
         }
         return object;
+    }
+
+    /**
+     * What is wrong with a document: also for those that did not come as the body of a request, e.g. a row of a file.
+     *
+     * @param onlyFirst for long documents
+     */
+    public static List<FieldError> faults(Schema schema, JsonNode node, boolean onlyFirst) {
+        List<FieldError> errors = new ArrayList<>();
+        clean(node, "", errors);
+        if (errors.isEmpty()) {
+            for (Error error : schema.validate(node, context -> context.setFailFast(onlyFirst))) {
+                if (errors.size() < MAX_ERRORS) {
+                    errors.add(fieldError(error));
+                }
+            }
+        }
+        return errors;
     }
 
     /** The same media type, with no parameters but {@code charset=utf-8}. */

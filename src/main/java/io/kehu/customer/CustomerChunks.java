@@ -1,0 +1,385 @@
+package io.kehu.customer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Call;
+import io.kehu.bus.Ids;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Problem.FieldError;
+import io.kehu.crypto.NameTokens;
+import io.kehu.event.Event;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.sqlclient.Row;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Enters or changes customers by the thousand: each through the rules of a single one, a refused one without harm to the
+ * others. First {@link #keys}, {@link #find} and {@link #plan} say what is to happen to each, outside any transaction; then
+ * {@link #write} does it, or fails as a whole where somebody else was faster (see {@link #LOST_RACES}): plan again then.
+ */
+public final class CustomerChunks {
+    /** Somebody entered, changed or took away what the plan relied on. */
+    public static final Set<String> LOST_RACES =
+            Set.of("customer.idTaken", "customer.externalIdTaken", "customer.notFound", "request.stale");
+
+    private static final String READ = "customer:read";
+    private static final int MAX_PARTS = 5;
+
+    private final CustomerSeals seals;
+    private final CustomerStore store;
+    private final CustomerChunkStore chunks;
+
+    public CustomerChunks(Kernel kernel) {
+        this.seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        this.store = new CustomerStore(kernel.database(), seals);
+        this.chunks = new CustomerChunkStore(kernel.database());
+    }
+
+    /** Where new customers go. */
+    public record Place(UUID branch, @Nullable UUID manager) {}
+
+    /**
+     * What is said of one customer.
+     *
+     * @param draft fits {@code CustomerDraft} of the contract; no place. A customer who has its external id is changed,
+     *     otherwise one is made
+     * @param defaults fields of the draft that hold only for those who have none
+     */
+    public record Entry(ObjectNode draft, Set<String> defaults) {}
+
+    /** What becomes of an entry. */
+    public enum Fate {
+        CREATED,
+        CHANGED,
+        UNCHANGED,
+        REFUSED
+    }
+
+    /**
+     * The same with the reasons.
+     *
+     * @param faults of a refused one: pointers into the draft, with field codes or the code of a problem
+     */
+    public record Verdict(Fate fate, List<FieldError> faults) {
+        private static final Verdict CREATED = new Verdict(Fate.CREATED, List.of());
+        private static final Verdict CHANGED = new Verdict(Fate.CHANGED, List.of());
+        private static final Verdict UNCHANGED = new Verdict(Fate.UNCHANGED, List.of());
+
+        private static Verdict refused(String pointer, String code) {
+            return new Verdict(Fate.REFUSED, List.of(new FieldError(pointer, code, List.of())));
+        }
+    }
+
+    /** The blind indexes of an entry. */
+    public record Keys(@Nullable Buffer external, List<Buffer> documents) {}
+
+    /** Who has these keys. */
+    public record Found(List<Row> externals, Map<Buffer, UUID> documents) {}
+
+    /** What is to be written. */
+    public static final class Plan {
+        private final Place place;
+        private final List<Verdict> verdicts = new ArrayList<>();
+        private final Map<UUID, Customer> before = new HashMap<>();
+        private final Map<UUID, Customer> made = new LinkedHashMap<>();
+        private final Map<UUID, Customer> changed = new LinkedHashMap<>();
+        private CustomerStore.@Nullable Chunk sealed;
+
+        private Plan(Place place) {
+            this.place = place;
+        }
+
+        /** One for each entry, in order. */
+        public List<Verdict> verdicts() {
+            return verdicts;
+        }
+
+        public boolean isEmpty() {
+            return made.isEmpty() && changed.isEmpty();
+        }
+    }
+
+    /** The blind indexes of entries; computes, so call it from a worker. */
+    public List<Keys> keys(List<Entry> entries) {
+        List<Keys> keys = new ArrayList<>(entries.size());
+        for (Entry entry : entries) {
+            JsonNode external = entry.draft.path("externalIds").path(0);
+            List<Buffer> documents = new ArrayList<>();
+            for (JsonNode document : entry.draft.path("documents")) {
+                String type = document.path("type").asText();
+                String number = document.path("number").asText();
+                documents.add(seals.document(type, IdentityRules.normalDocument(type, number))
+                        .value());
+            }
+            keys.add(new Keys(
+                    external.isMissingNode()
+                            ? null
+                            : seals.external(
+                                            external.path("source").asText(),
+                                            external.path("id").asText())
+                                    .value(),
+                    documents));
+        }
+        return keys;
+    }
+
+    /** Who has these keys, in two queries. */
+    public Future<Found> find(Call call, List<Keys> keys) {
+        Set<Buffer> externals = new HashSet<>();
+        Set<Buffer> documents = new HashSet<>();
+        for (Keys one : keys) {
+            if (one.external != null) {
+                externals.add(one.external);
+            }
+            documents.addAll(one.documents);
+        }
+        Future<List<Row>> known = externals.isEmpty()
+                ? Future.succeededFuture(List.of())
+                : chunks.byExternal(call, externals).map(rows -> {
+                    List<Row> list = new ArrayList<>(rows.size());
+                    rows.forEach(list::add);
+                    return list;
+                });
+        return known.compose(list -> {
+            Map<Buffer, UUID> owners = new HashMap<>();
+            return (documents.isEmpty()
+                            ? Future.succeededFuture()
+                            : chunks.byDocument(call, documents)
+                                    .onSuccess(rows ->
+                                            rows.forEach(row -> owners.put(row.getBuffer("value"), row.getUUID("id")))))
+                    .map(v -> new Found(list, owners));
+        });
+    }
+
+    /**
+     * What becomes of each entry; opens and seals, so call it from a worker. Entries of one call see each other: the second
+     * with an external id changes what the first made.
+     */
+    public Plan plan(Principal who, List<Entry> entries, List<Keys> keys, Found found, Place place, LocalDate today) {
+        Plan plan = new Plan(place);
+        Map<Buffer, Customer> known = new HashMap<>();
+        for (Row row : found.externals) {
+            Customer customer = store.opened(row);
+            known.put(row.getBuffer("value"), customer);
+            plan.before.put(customer.id(), customer);
+        }
+        Map<Buffer, UUID> owners = new HashMap<>(found.documents);
+        for (int i = 0; i < entries.size(); i++) {
+            try {
+                plan.verdicts.add(judge(plan, who, entries.get(i), keys.get(i), known, owners, today));
+            } catch (Problem problem) {
+                plan.verdicts.add(new Verdict(
+                        Fate.REFUSED,
+                        problem.errors().isEmpty()
+                                ? List.of(new FieldError("", problem.code(), problem.args()))
+                                : problem.errors()));
+            }
+        }
+        if (!plan.made.isEmpty()) {
+            plan.sealed = store.prepare(List.copyOf(plan.made.values()));
+        }
+        return plan;
+    }
+
+    private static Verdict judge(
+            Plan plan,
+            Principal who,
+            Entry entry,
+            Keys keys,
+            Map<Buffer, Customer> known,
+            Map<Buffer, UUID> owners,
+            LocalDate today) {
+        Customer there = keys.external == null ? null : known.get(keys.external);
+        boolean isNew = there == null;
+        UUID id = there == null ? Ids.next() : there.id();
+        Customer next;
+        if (there == null) {
+            ObjectNode checked = CustomerRules.checked(entry.draft, entry.draft::has, today);
+            next = Customer.draft(id, checked, plan.place.branch, plan.place.manager);
+        } else {
+            if (there.deletedAt() != null || (!plan.made.containsKey(id) && !isWithin(who, there))) {
+                return Verdict.refused("/externalIds/0", "customer.externalIdTaken");
+            }
+            if (!entry.draft.path("kind").equals(there.facts().path("kind"))) {
+                return Verdict.refused("/kind", "field.notForKind");
+            }
+            ObjectNode checked = CustomerRules.checked(merged(there, entry), entry.draft::has, today);
+            // From the stored one, so that two changes of one customer are one new version.
+            next = plan.before.getOrDefault(id, there).with(checked, there.branchId(), there.managerId());
+            if (isSame(there, next)) {
+                return Verdict.UNCHANGED;
+            }
+        }
+        for (int i = 0; i < keys.documents.size(); i++) {
+            UUID owner = owners.get(keys.documents.get(i));
+            if (owner != null && !owner.equals(id)) {
+                return Verdict.refused("/documents/" + i, "customer.idTaken");
+            }
+        }
+        keys.documents.forEach(document -> owners.put(document, id));
+        if (keys.external != null) {
+            known.put(keys.external, next);
+        }
+        (isNew || plan.made.containsKey(id) ? plan.made : plan.changed).put(id, next);
+        return isNew ? Verdict.CREATED : Verdict.CHANGED;
+    }
+
+    private static boolean isWithin(Principal who, Customer customer) {
+        return switch (who.scope()) {
+            case ALL -> true;
+            case BRANCH -> who.branchIds().contains(customer.branchId());
+            case OWN -> who.subject().equals(customer.managerId());
+            case NONE -> false;
+        };
+    }
+
+    /** What is known, with what is said now: documents by type and external ids by source, other lists as a whole. */
+    private static ObjectNode merged(Customer there, Entry entry) {
+        ObjectNode merged = there.toDraft();
+        entry.draft.properties().forEach(e -> {
+            String field = e.getKey();
+            if (field.equals("documents") || field.equals("externalIds")) {
+                merged.set(
+                        field, joined(merged.path(field), e.getValue(), field.equals("documents") ? "type" : "source"));
+                if (merged.path(field).size() > MAX_PARTS) {
+                    throw Problem.at("/" + field, "field.tooMany", Integer.toString(MAX_PARTS));
+                }
+            } else if (!merged.has(field) || !entry.defaults.contains(field)) {
+                merged.set(field, e.getValue());
+            }
+        });
+        return merged;
+    }
+
+    private static ArrayNode joined(JsonNode old, JsonNode given, String by) {
+        ArrayNode joined = io.kehu.bus.Json.MAPPER.createArrayNode();
+        Set<String> taken = new HashSet<>();
+        given.forEach(part -> taken.add(part.path(by).asText()));
+        for (JsonNode part : old) {
+            if (!taken.contains(part.path(by).asText())) {
+                joined.add(part);
+            }
+        }
+        for (JsonNode part : given) {
+            ObjectNode whole = io.kehu.bus.Json.object();
+            for (JsonNode former : old) {
+                // The same document keeps what the row does not say of it.
+                if (former.path(by).equals(part.path(by))
+                        && former.path("number").equals(part.path("number"))) {
+                    whole.setAll((ObjectNode) former);
+                }
+            }
+            whole.setAll((ObjectNode) part);
+            joined.add(whole);
+        }
+        return joined;
+    }
+
+    /** Amounts are the same however many zeros they end with, parts in whatever order they stand. */
+    private static boolean isSame(Customer one, Customer other) {
+        for (Fact fact : Fact.ALL) {
+            String a = one.fact(fact.field());
+            String b = other.fact(fact.field());
+            boolean same = (a != null && b != null && fact.type().equals("numeric"))
+                    ? new BigDecimal(a).compareTo(new BigDecimal(b)) == 0
+                    : Objects.equals(a, b);
+            if (!same) {
+                return false;
+            }
+        }
+        return parts(one).equals(parts(other));
+    }
+
+    private static Map<String, Object> parts(Customer customer) {
+        Map<String, Object> parts = new HashMap<>();
+        customer.personal().properties().forEach(e -> {
+            if (e.getValue().isArray()) {
+                Set<JsonNode> set = new HashSet<>();
+                e.getValue().forEach(set::add);
+                parts.put(e.getKey(), set);
+            } else {
+                parts.put(e.getKey(), e.getValue());
+            }
+        });
+        return parts;
+    }
+
+    /**
+     * Does what was planned, in the transaction of a bulk chunk. Fails with one of {@link #LOST_RACES}, or with {@code
+     * customer.branchUnknown} or {@code customer.managerUnknown} where the place of new customers is gone.
+     */
+    public Future<Database.Chunk> write(Tx tx, Plan plan) {
+        Future<Void> changes = Future.succeededFuture();
+        for (Customer after : plan.changed.values()) {
+            changes = changes.compose(v -> change(tx, Objects.requireNonNull(plan.before.get(after.id())), after));
+        }
+        CustomerStore.Chunk sealed = plan.sealed;
+        if (sealed == null) {
+            return changes.map(v -> chunk(tx, plan, null));
+        }
+        return changes.compose(v -> check(tx, plan.place))
+                .compose(v -> store.insertMany(tx, sealed))
+                .map(made -> chunk(tx, plan, made));
+    }
+
+    /** New customers may go to this place. Fails with {@code customer.branchUnknown}, {@code customer.managerUnknown}. */
+    public Future<Void> check(Tx tx, Place place) {
+        return store.mustBeHis(tx, place.branch, place.manager);
+    }
+
+    private Future<Void> change(Tx tx, Customer before, Customer after) {
+        return chunks.locked(tx, after.id())
+                .compose(row -> row.getLong("version") == before.version()
+                        ? store.update(tx, row, after)
+                        : Future.failedFuture(Problem.of("request.stale")))
+                .map(customer -> {
+                    tx.event(Event.of("customer.changed", customer.id(), customer.version(), READ)
+                            .within(customer.branchId(), customer.managerId()));
+                    return null;
+                });
+    }
+
+    private static Database.Chunk chunk(Tx tx, Plan plan, Database.@Nullable Chunk made) {
+        if (plan.changed.isEmpty() && made != null) {
+            return made;
+        }
+        MessageDigest digest = CustomerStore.sha256();
+        List<UUID> ids = new ArrayList<>(plan.made.keySet());
+        if (made != null) {
+            digest.update(made.hash());
+        }
+        plan.changed.values().forEach(customer -> {
+            ids.add(customer.id());
+            digest.update((customer.id() + " " + (customer.version() + 1)).getBytes(StandardCharsets.UTF_8));
+        });
+        Event event = made != null
+                ? made.event()
+                : Event.of("customer.manyChanged", tx.auditId(), 1, READ).with("rows", ids.size());
+        return new Database.Chunk(
+                "customer",
+                ids.size(),
+                digest.digest(),
+                ids.get(0).toString(),
+                ids.get(ids.size() - 1).toString(),
+                event);
+    }
+}

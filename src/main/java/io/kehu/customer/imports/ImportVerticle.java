@@ -1,0 +1,25 @@
+package io.kehu.customer.imports;
+
+import io.kehu.bus.Domain;
+import io.kehu.bus.Kernel;
+import io.kehu.bus.Operations;
+import io.kehu.customer.CustomerChunks;
+import java.time.ZoneId;
+
+/** The operations of the tag customer.imports, and the work behind them. */
+public final class ImportVerticle implements Domain {
+    @Override
+    public Operations operations(Kernel kernel) {
+        CustomerChunks customers = new CustomerChunks(kernel);
+        ImportStore store = new ImportStore(kernel.database());
+        ImportWork work = new ImportWork(
+                customers, store, kernel.clock(), ZoneId.of(kernel.text("zone")), kernel.number("jobs.chunkRows"));
+        kernel.jobs().register(ImportStore.KIND, work::run);
+        ImportService service = new ImportService(kernel.database(), kernel.blobs(), kernel.jobs(), customers, store);
+        return Operations.at("customer.imports")
+                .on("createImport", service::create)
+                .on("getImport", service::get)
+                .on("getImportErrors", service::errors)
+                .on("cancelImport", service::cancel);
+    }
+}

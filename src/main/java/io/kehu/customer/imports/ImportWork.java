@@ -1,0 +1,269 @@
+package io.kehu.customer.imports;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.networknt.schema.Schema;
+import io.kehu.blob.Blobs;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Problem.FieldError;
+import io.kehu.customer.CustomerChunks;
+import io.kehu.customer.CustomerChunks.Entry;
+import io.kehu.customer.CustomerChunks.Fate;
+import io.kehu.customer.CustomerChunks.Keys;
+import io.kehu.customer.CustomerChunks.Plan;
+import io.kehu.customer.CustomerChunks.Verdict;
+import io.kehu.event.Event;
+import io.kehu.http.Contract;
+import io.kehu.http.Input;
+import io.kehu.http.Operation;
+import io.kehu.job.CsvRows;
+import io.kehu.job.JobRun;
+import io.kehu.sql.Clock;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import java.time.LocalDate;
+import java.time.ZoneId;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Carries one file over: reads a chunk, maps it, holds each row against the contract and the rules, and writes what is good,
+ * what is wrong and how far it got in one transaction. While one chunk is written the next is read. Where somebody else was
+ * faster with a document or an external id, the chunk is judged again.
+ */
+final class ImportWork {
+    static final int MAX_FAULTS = 50_000;
+    private static final int MAX_FAULTS_OF_A_ROW = 20;
+    private static final int MAX_RACES = 5;
+    private static final byte[] NO_HASH = new byte[32];
+
+    private final CustomerChunks customers;
+    private final ImportStore store;
+    private final Clock clock;
+    private final ZoneId zone;
+    private final int chunkRows;
+    /** The shape of a customer as the contract has it; compiled for the first import of this node. */
+    private volatile @Nullable Schema shape;
+
+    ImportWork(CustomerChunks customers, ImportStore store, Clock clock, ZoneId zone, int chunkRows) {
+        this.customers = customers;
+        this.store = store;
+        this.clock = clock;
+        this.zone = zone;
+        this.chunkRows = chunkRows;
+    }
+
+    /** What belongs to one taking of one import. */
+    private record Task(
+            JobRun run, Mapping mapping, CsvRows rows, Schema shape, boolean dryRun, CustomerChunks.Place place) {}
+
+    /** Rows that were read and mapped, and of the good ones what they say and how they are found. */
+    private record Chunk(CsvRows.Batch batch, List<Mapping.Reading> readings, List<Entry> entries, List<Keys> keys) {
+        long next(long first) {
+            return first + readings.size();
+        }
+    }
+
+    /** Fails with the codes of {@link CsvRows}, {@code import.columnUnknown}, {@code import.columnRepeated}. */
+    Future<Void> run(JobRun run) {
+        ObjectNode position = run.position();
+        if (position.has("end")) {
+            return ended(position);
+        }
+        ObjectNode params = run.params();
+        UUID upload = UUID.fromString(params.required("uploadId").textValue());
+        return run.readBlob(upload)
+                .compose(file -> open(run, params, file))
+                .compose(task -> {
+                    Promise<Void> done = Promise.promise();
+                    long first = position.path("row").longValue();
+                    step(task, first, read(task, first), done);
+                    return done.future();
+                })
+                .transform(done -> {
+                    Problem problem = Problem.in(done.cause());
+                    boolean hopeless = problem != null
+                            && (problem.code().startsWith("csv.")
+                                    || problem.code().startsWith("import."));
+                    return done.succeeded() || hopeless ? end(run, upload, problem) : Future.failedFuture(done.cause());
+                });
+    }
+
+    private Future<Task> open(JobRun run, ObjectNode params, Blobs.Content file) {
+        Mapping mapping = Mapping.of((ObjectNode) params.required("mapping"));
+        CustomerChunks.Place place = ImportService.place(run.principal(), (ObjectNode) params.required("mapping"));
+        if (place == null) {
+            return Future.failedFuture(Problem.of("customer.branchUnknown"));
+        }
+        return run.total(file.facts().size())
+                .compose(v -> run.compute(this::shape))
+                .compose(schema -> CsvRows.open(from -> file.read(from, Long.MAX_VALUE), run.position(), run::compute)
+                        .map(rows -> {
+                            mapping.bind(rows.header());
+                            return new Task(
+                                    run,
+                                    mapping,
+                                    rows,
+                                    schema,
+                                    params.path("dryRun").asBoolean(),
+                                    place);
+                        }));
+    }
+
+    private Schema shape() {
+        Schema known = shape;
+        if (known == null) {
+            known = Contract.load(1_000).operations().stream()
+                    .filter(operation -> operation.id().equals("createCustomer"))
+                    .map(Operation::body)
+                    .findFirst()
+                    .orElseThrow();
+            shape = known;
+        }
+        return known;
+    }
+
+    private Future<Chunk> read(Task task, long first) {
+        return task.rows
+                .next(chunkRows)
+                .compose(batch -> task.run.compute(() -> {
+                    List<Mapping.Reading> readings =
+                            new ArrayList<>(batch.rows().size());
+                    List<Entry> entries = new ArrayList<>();
+                    long number = first;
+                    for (CsvRows.Row row : batch.rows()) {
+                        Mapping.Reading reading = task.mapping.read(row, ++number);
+                        if (reading.faults().isEmpty()) {
+                            reading.faults().addAll(Input.faults(task.shape, reading.draft(), false));
+                        }
+                        if (reading.faults().isEmpty()) {
+                            entries.add(new Entry(reading.draft(), reading.defaults()));
+                        }
+                        readings.add(reading);
+                    }
+                    return new Chunk(batch, readings, entries, customers.keys(entries));
+                }));
+    }
+
+    /** One chunk after the other. A promise and not a chain of futures, which would keep every chunk in memory. */
+    private void step(Task task, long first, Future<Chunk> ready, Promise<Void> done) {
+        ready.onFailure(done::fail).onSuccess(chunk -> {
+            Future<Chunk> following = chunk.batch.isLast() ? Future.succeededFuture() : read(task, chunk.next(first));
+            enter(task, chunk, first, MAX_RACES).onFailure(done::fail).onSuccess(v -> {
+                if (chunk.batch.isLast()) {
+                    done.complete();
+                } else {
+                    step(task, chunk.next(first), following, done);
+                }
+            });
+        });
+    }
+
+    private Future<Void> enter(Task task, Chunk chunk, long first, int races) {
+        LocalDate today = clock.now().atZoneSameInstant(zone).toLocalDate();
+        return customers
+                .find(task.run.call(), chunk.keys)
+                .compose(found -> task.run.compute(() ->
+                        customers.plan(task.run.principal(), chunk.entries, chunk.keys, found, task.place, today)))
+                .compose(plan -> write(task, chunk, chunk.next(first), plan))
+                .recover(failure -> {
+                    Problem problem = Problem.in(failure);
+                    if (problem == null || !CustomerChunks.LOST_RACES.contains(problem.code())) {
+                        return Future.failedFuture(failure);
+                    }
+                    return races > 0
+                            ? enter(task, chunk, first, races - 1)
+                            : Future.failedFuture(Problem.of("server.contended"));
+                });
+    }
+
+    private Future<Void> write(Task task, Chunk chunk, long rows, Plan plan) {
+        ObjectNode before = task.run.position();
+        long kept = before.path("errors").longValue();
+        List<ImportStore.Fault> faults = new ArrayList<>();
+        Map<Fate, Long> fates = new EnumMap<>(Fate.class);
+        int entry = 0;
+        for (Mapping.Reading reading : chunk.readings) {
+            List<FieldError> found = reading.faults();
+            Fate fate = Fate.REFUSED;
+            if (found.isEmpty()) {
+                Verdict verdict = plan.verdicts().get(entry++);
+                fate = verdict.fate();
+                found = verdict.faults();
+            }
+            fates.merge(fate, 1L, Long::sum);
+            for (FieldError fault : found.subList(0, Math.min(found.size(), MAX_FAULTS_OF_A_ROW))) {
+                if (kept + faults.size() < MAX_FAULTS) {
+                    faults.add(new ImportStore.Fault(
+                            reading.line(), reading.column(fault.pointer()), fault.code(), fault.args()));
+                }
+            }
+        }
+        ObjectNode position = chunk.batch.position().deepCopy();
+        position.put("row", rows).put("errors", kept + faults.size());
+        count(position, before, "created", fates.getOrDefault(Fate.CREATED, 0L));
+        count(position, before, "changed", fates.getOrDefault(Fate.CHANGED, 0L));
+        count(position, before, "unchanged", fates.getOrDefault(Fate.UNCHANGED, 0L));
+        long refused = fates.getOrDefault(Fate.REFUSED, 0L);
+        JobRun.Progress progress = new JobRun.Progress(
+                chunk.readings.size(), chunk.readings.size() - refused, refused, chunk.batch.bytes());
+        boolean writes = !task.dryRun && !plan.isEmpty();
+        if (!writes && faults.isEmpty()) {
+            return task.run.move(position, progress);
+        }
+        return task.run.chunk(tx -> store.add(tx, task.run.id(), kept, faults)
+                .compose(v -> writes
+                        ? customers.write(tx, plan)
+                        : Future.succeededFuture(nothing(task.run, "import.rowsRefused", faults.size())))
+                .map(done -> new JobRun.Step(done, position, progress)));
+    }
+
+    private static void count(ObjectNode position, ObjectNode before, String counter, long more) {
+        position.put(counter, before.path(counter).longValue() + more);
+    }
+
+    private static Database.Chunk nothing(JobRun run, String event, long rows) {
+        String id = run.id().toString();
+        return new Database.Chunk(
+                "import",
+                0,
+                NO_HASH,
+                id,
+                id,
+                Event.of(event, run.id(), run.fence(), ImportService.PERMISSION)
+                        .within(null, run.principal().subject())
+                        .with("rows", rows));
+    }
+
+    /** The file has served: its key goes, and with it what it held. How it ended is kept for a run that comes after a crash. */
+    private static Future<Void> end(JobRun run, UUID upload, @Nullable Problem problem) {
+        ObjectNode position = run.position();
+        position.put("end", problem == null ? "" : problem.code());
+        if (problem != null) {
+            problem.args().forEach(position.putArray("endArgs")::add);
+        }
+        return run.chunk(tx -> release(tx, run, upload, position)).compose(v -> ended(position));
+    }
+
+    private static Future<JobRun.Step> release(Tx tx, JobRun run, UUID upload, ObjectNode position) {
+        return Blobs.release(tx, upload)
+                .map(v -> new JobRun.Step(
+                        nothing(run, "import.fileReleased", position.path("row").longValue()),
+                        position,
+                        new JobRun.Progress(0, 0, 0, null)));
+    }
+
+    private static Future<Void> ended(ObjectNode position) {
+        String code = position.path("end").asText();
+        List<String> args = new ArrayList<>();
+        position.path("endArgs").forEach(arg -> args.add(arg.asText()));
+        return code.isEmpty()
+                ? Future.succeededFuture()
+                : Future.failedFuture(Problem.of(code, args.toArray(String[]::new)));
+    }
+}

@@ -1,0 +1,303 @@
+package io.kehu.customer.imports;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Json;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Problem.FieldError;
+import io.kehu.job.CsvRows;
+import java.time.LocalDate;
+import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeParseException;
+import java.time.format.ResolverStyle;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a row of a file says of a customer, as {@code ImportMapping} of the contract describes it. Only the fields that the
+ * contract lists can be reached; a cell is text and nothing else, whatever it begins with. Pure.
+ */
+final class Mapping {
+    /** The number of the row instead of a column. */
+    private static final String ROW = "#row";
+
+    private static final Set<String> REPEATABLE = Set.of("phone", "email");
+    private static final Set<String> DATES = Set.of("birthDate", "foundedOn", "customerSince");
+    private static final Set<String> OF_ADDRESS = Set.of("address", "postCode", "addressRegionCode");
+    private static final Map<String, String> PLURALS =
+            Map.of("phone", "phones", "email", "emails", "address", "addresses");
+
+    private final ObjectNode json;
+    private final String kind;
+    private final List<Source> sources = new ArrayList<>();
+    private final List<String> documentTypes = new ArrayList<>();
+    private int width;
+    private int[] documentColumns = new int[0];
+    private int externalColumn = -1;
+
+    /** Where one field comes from. */
+    private static final class Source {
+        final String field;
+        final List<String> names = new ArrayList<>();
+        final String joiner;
+        final @Nullable String constant;
+        final @Nullable String otherwise;
+        final Map<String, String> values = new HashMap<>();
+        final @Nullable String datePattern;
+        final @Nullable DateTimeFormatter date;
+        int[] columns = new int[0];
+
+        Source(JsonNode from) {
+            field = from.path("field").asText();
+            if (from.has("column")) {
+                names.add(from.get("column").asText());
+            }
+            from.path("columns").forEach(name -> names.add(name.asText()));
+            joiner = from.path("joiner").asText(" ");
+            constant = from.path("constant").textValue();
+            otherwise = from.path("default").textValue();
+            from.path("values")
+                    .forEach(v ->
+                            values.put(v.path("from").asText(), v.path("to").asText()));
+            datePattern = from.path("dateFormat").textValue();
+            // Strictly: 30 February is no date. uuuu, because yyyy would need an era then.
+            date = datePattern == null
+                    ? null
+                    : DateTimeFormatter.ofPattern(datePattern.replace("yyyy", "uuuu"), Locale.ROOT)
+                            .withResolverStyle(ResolverStyle.STRICT);
+        }
+
+        String label() {
+            return names.isEmpty() ? field : String.join("+", names);
+        }
+    }
+
+    /**
+     * What a row came to.
+     *
+     * @param draft as the body of createCustomer, not yet held against the contract
+     * @param defaults fields that hold only for who has none
+     * @param columns which column a pointer into the draft stands for
+     * @param faults found while reading; pointers into the draft
+     */
+    record Reading(
+            long line, ObjectNode draft, Set<String> defaults, Map<String, String> columns, List<FieldError> faults) {
+        /** The column a fault lies in; empty for the row as a whole. */
+        String column(String pointer) {
+            for (String at = pointer; !at.isEmpty(); at = at.substring(0, at.lastIndexOf('/'))) {
+                String column = columns.get(at);
+                if (column != null) {
+                    return column;
+                }
+            }
+            return "";
+        }
+    }
+
+    private Mapping(ObjectNode json) {
+        this.json = json;
+        this.kind = json.path("kind").asText();
+    }
+
+    /**
+     * Reads a mapping that fits the contract.
+     *
+     * @throws Problem {@code request.invalid} where a field has no source or several, or is mapped twice
+     */
+    static Mapping of(ObjectNode json) {
+        Mapping mapping = new Mapping(json);
+        List<FieldError> faults = new ArrayList<>();
+        Set<String> seen = new HashSet<>();
+        int i = 0;
+        for (JsonNode field : json.path("fields")) {
+            String at = "/mapping/fields/" + i++;
+            Source source = new Source(field);
+            int given =
+                    (field.has("column") ? 1 : 0) + (field.has("columns") ? 1 : 0) + (field.has("constant") ? 1 : 0);
+            if (given != 1) {
+                faults.add(new FieldError(at, "field.shape", List.of()));
+            }
+            if (!seen.add(source.field) && !REPEATABLE.contains(source.field)) {
+                faults.add(new FieldError(at + "/field", "field.repeated", List.of()));
+            }
+            if (source.date != null && !DATES.contains(source.field)) {
+                faults.add(new FieldError(at + "/dateFormat", "field.unknown", List.of()));
+            }
+            mapping.sources.add(source);
+        }
+        json.path("documents")
+                .forEach(document ->
+                        mapping.documentTypes.add(document.path("type").asText()));
+        if (!faults.isEmpty()) {
+            throw Problem.invalid(faults);
+        }
+        return mapping;
+    }
+
+    boolean has(String field) {
+        return sources.stream().anyMatch(source -> source.field.equals(field));
+    }
+
+    /**
+     * Finds the columns in the first line of a file.
+     *
+     * @throws Problem {@code import.columnUnknown}, {@code import.columnRepeated}
+     */
+    void bind(List<String> header) {
+        width = header.size();
+        for (Source source : sources) {
+            source.columns =
+                    source.names.stream().mapToInt(name -> column(header, name)).toArray();
+        }
+        List<String> documents = new ArrayList<>();
+        json.path("documents")
+                .forEach(document -> documents.add(document.path("column").asText()));
+        documentColumns =
+                documents.stream().mapToInt(name -> column(header, name)).toArray();
+        String external = json.path("externalId").path("column").asText("");
+        externalColumn = external.isEmpty() || external.equals(ROW) ? -1 : column(header, external);
+    }
+
+    private static int column(List<String> header, String name) {
+        int column = header.indexOf(name.strip());
+        if (column < 0) {
+            throw Problem.of("import.columnUnknown", name);
+        }
+        if (header.lastIndexOf(name.strip()) != column) {
+            throw Problem.of("import.columnRepeated", name);
+        }
+        return column;
+    }
+
+    /**
+     * What a row says; after {@link #bind}.
+     *
+     * @param number of the row, from 1
+     */
+    Reading read(CsvRows.Row row, long number) {
+        ObjectNode draft = Json.object().put("kind", kind);
+        Set<String> defaults = new HashSet<>();
+        Map<String, String> columns = new HashMap<>();
+        List<FieldError> faults = new ArrayList<>();
+        Reading reading = new Reading(row.line(), draft, defaults, columns, faults);
+        if (row.fields().length != width) {
+            String given = Integer.toString(row.fields().length);
+            faults.add(new FieldError("", "import.rowWidth", List.of(Integer.toString(width), given)));
+            return reading;
+        }
+        ObjectNode address = Json.object();
+        for (Source source : sources) {
+            String value = value(source, row);
+            if (value.isEmpty() && source.otherwise != null) {
+                value = source.otherwise;
+                defaults.add(PLURALS.getOrDefault(source.field, source.field));
+            }
+            if (value.isEmpty()) {
+                columns.put("/" + source.field, source.label());
+            } else {
+                put(reading, address, source, value);
+            }
+        }
+        if (address.has("line")) {
+            // A post code or region without an address says nothing.
+            draft.putArray("addresses").add(address);
+        }
+        for (int i = 0; i < documentColumns.length; i++) {
+            String document = cell(row, documentColumns[i]);
+            if (!document.isEmpty()) {
+                ArrayNode documents = draft.withArray("documents");
+                columns.put(
+                        "/documents/" + documents.size(),
+                        json.path("documents").path(i).path("column").asText());
+                documents.addObject().put("type", documentTypes.get(i)).put("number", document);
+            }
+        }
+        external(reading, row, number);
+        return reading;
+    }
+
+    private static void put(Reading reading, ObjectNode address, Source source, String value) {
+        ObjectNode draft = reading.draft;
+        String field = source.field;
+        String pointer = "/" + field;
+        if (field.equals("phone")) {
+            ArrayNode phones = draft.withArray("phones");
+            pointer = "/phones/" + phones.size();
+            phones.addObject().put("number", value);
+        } else if (field.equals("email")) {
+            ArrayNode emails = draft.withArray("emails");
+            pointer = "/emails/" + emails.size();
+            emails.add(value);
+        } else if (OF_ADDRESS.contains(field)) {
+            String part = field.equals("address") ? "line" : field.equals("postCode") ? field : "regionCode";
+            pointer = "/addresses/0/" + part;
+            address.put(part, value);
+        } else if (source.date != null) {
+            try {
+                draft.put(field, LocalDate.parse(value, source.date).toString());
+            } catch (DateTimeParseException e) {
+                boolean shaped = value.replaceAll("[0-9]", "0")
+                        .equals(String.valueOf(source.datePattern).replaceAll("[yMd]", "0"));
+                reading.faults.add(
+                        shaped
+                                ? new FieldError(pointer, "field.date", List.of())
+                                : new FieldError(pointer, "field.format", List.of(String.valueOf(source.datePattern))));
+            }
+        } else {
+            draft.put(field, value);
+        }
+        reading.columns.put(pointer, source.label());
+    }
+
+    private void external(Reading reading, CsvRows.Row row, long number) {
+        JsonNode external = json.path("externalId");
+        if (external.isMissingNode()) {
+            return;
+        }
+        String column = external.path("column").asText();
+        String id = externalColumn < 0 ? Long.toString(number) : cell(row, externalColumn);
+        reading.columns.put("/externalIds", column);
+        if (id.isEmpty()) {
+            // Without it a second import of the file would make the customer twice.
+            reading.faults.add(new FieldError("/externalIds", "field.required", List.of()));
+        } else {
+            reading.draft
+                    .putArray("externalIds")
+                    .addObject()
+                    .put("source", external.path("source").asText())
+                    .put("id", id);
+        }
+    }
+
+    private static String value(Source source, CsvRows.Row row) {
+        String value = source.constant == null ? "" : source.constant;
+        if (source.columns.length == 1) {
+            value = cell(row, source.columns[0]);
+        } else if (source.columns.length > 1) {
+            StringBuilder joined = new StringBuilder();
+            for (int column : source.columns) {
+                String part = cell(row, column);
+                if (!part.isEmpty()) {
+                    joined.append(joined.isEmpty() ? "" : source.joiner).append(part);
+                }
+            }
+            value = joined.toString();
+        }
+        return source.values.getOrDefault(value, value);
+    }
+
+    /** Without blanks around it, and without the apostrophe that exports put before what a spreadsheet would calculate. */
+    private static String cell(CsvRows.Row row, int column) {
+        String cell = row.get(column).strip();
+        return cell.length() > 1 && cell.charAt(0) == '\'' && "=+-@".indexOf(cell.charAt(1)) >= 0
+                ? cell.substring(1)
+                : cell;
+    }
+}
