@@ -30,7 +30,7 @@ public final class Signer {
     public static final int TOKEN_MAX = 2_048;
 
     /** A token that claims to live longer, in seconds, was not made here. */
-    private static final long LIFETIME_MAX_SECONDS = 3_660;
+    private static final long LIFETIME_MAX_SECONDS = 3_600;
 
     private static final int SIGNATURE_BYTES = Ed25519.SIGNATURE_SIZE;
     /** Pairs whose tokens are accepted: the current one and the one before. */

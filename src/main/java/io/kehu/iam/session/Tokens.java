@@ -52,7 +52,7 @@ final class Tokens {
                         Duration.between(now, sessionEnd).toSeconds()));
     }
 
-    /** Valid from a second ago, because nodes follow the database's clock from a little behind. */
+    /** Begins and ends a second early, because nodes follow the database's clock from a little behind. */
     String access(UUID subject, UUID session, long rights, OffsetDateTime now, OffsetDateTime sessionEnd) {
         long second = now.toEpochSecond();
         return signer.issue(new Signer.Claims(
@@ -62,7 +62,7 @@ final class Tokens {
                 Principal.Audience.STAFF,
                 second - 1,
                 second - 1,
-                second + seconds(now, sessionEnd),
+                second - 1 + seconds(now, sessionEnd),
                 Ids.next()));
     }
 
