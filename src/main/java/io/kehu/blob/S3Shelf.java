@@ -1,6 +1,7 @@
 package io.kehu.blob;
 
 import io.kehu.bus.Problem;
+import io.kehu.crypto.Sha256;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -390,7 +391,7 @@ public final class S3Shelf implements BlobStore.Shelf {
     }
 
     static String hex(byte[] body) {
-        return HexFormat.of().formatHex(Stored.newSha256().digest(body));
+        return HexFormat.of().formatHex(Sha256.start().digest(body));
     }
 
     private static byte[] hmac(byte[] key, String text) {

@@ -1,5 +1,6 @@
 package io.kehu.blob;
 
+import io.kehu.crypto.Sha256;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.Charset;
@@ -8,7 +9,6 @@ import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -112,17 +112,9 @@ public record Stored(long size, String sha256, String contentType) {
         return false;
     }
 
-    static MessageDigest newSha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every Java has it
-        }
-    }
-
     /** Learns what there is to know while the bytes pass by. */
     static final class Hash {
-        private final MessageDigest digest = newSha256();
+        private final MessageDigest digest = Sha256.start();
         private byte[] head = BlobStore.NOTHING;
         private long size;
 

@@ -10,6 +10,7 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
 import io.kehu.crypto.NameTokens;
+import io.kehu.crypto.Sha256;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
@@ -362,7 +363,7 @@ public final class CustomerChunks {
         if (plan.changed.isEmpty() && made != null) {
             return made;
         }
-        MessageDigest digest = CustomerStore.sha256();
+        MessageDigest digest = Sha256.start();
         List<UUID> ids = new ArrayList<>(plan.made.keySet());
         if (made != null) {
             digest.update(made.hash());

@@ -3,6 +3,7 @@ package io.kehu.customer;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
+import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
@@ -14,7 +15,6 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -280,7 +280,7 @@ public final class CustomerStore {
         Buffer[] personal = new Buffer[n];
         List<UUID> owners = new ArrayList<>(3 * n);
         List<CustomerSeals.Blind> blinds = new ArrayList<>(3 * n);
-        MessageDigest digest = sha256();
+        MessageDigest digest = Sha256.start();
         for (int i = 0; i < n; i++) {
             Customer row = rows.get(i);
             Vault.NewKey key = seals.newKey(row.id());
@@ -358,13 +358,5 @@ public final class CustomerStore {
                     wanted.forEach(value -> found.add(known.get(value)));
                     return found;
                 });
-    }
-
-    static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
     }
 }

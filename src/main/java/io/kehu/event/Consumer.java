@@ -35,10 +35,7 @@ public final class Consumer {
             SELECT c.range_id AS here, r.id, r.incarnation, r.from_xid::text AS first, r.to_xid::text AS bound
             FROM kehu.event_cursor c JOIN kehu.event_range r ON r.id > c.range_id
             WHERE c.consumer = $1 AND c.lane = 0 ORDER BY r.id LIMIT 1""";
-    private static final String EVENTS = """
-            SELECT incarnation, xid::text AS xid, ord, at, type, aggregate, aggregate_id, version, permission, branch_id,
-                   owner_id, actor, payload
-            FROM kehu.event e
+    private static final String EVENTS = EventLog.ENTRIES + """
             WHERE incarnation = $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 AND type = ANY($4)
             ORDER BY e.aggregate, e.aggregate_id, e.version, e.xid, e.ord""";
     /** Guarded by where the cursor was: of two nodes at the same range one finds it moved. */

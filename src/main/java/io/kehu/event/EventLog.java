@@ -26,11 +26,15 @@ import org.jspecify.annotations.Nullable;
 public final class EventLog {
     private static final String BOUND = """
             SELECT incarnation, to_xid::text AS xid FROM kehu.event_range ORDER BY id DESC LIMIT 1""";
-    /** The order names the columns of the table: a bare {@code xid} would be the text of the same name, and 1000 before 999. */
-    private static final String PAGE = """
+    /** What {@link Entry#from} reads. An order must name columns of {@code e}: see {@link #PAGE}. */
+    static final String ENTRIES = """
             SELECT incarnation, xid::text AS xid, ord, at, type, aggregate, aggregate_id, version, permission, branch_id,
                    owner_id, actor, payload
             FROM kehu.event e
+            """;
+
+    /** The order names the columns of the table: a bare {@code xid} would be the text of the same name, and 1000 before 999. */
+    private static final String PAGE = ENTRIES + """
             WHERE (incarnation, xid, ord) > ($1, $2::text::xid8, $3)
               AND (incarnation < $4 OR (incarnation = $4 AND xid < $5::text::xid8))
             ORDER BY e.incarnation, e.xid, e.ord LIMIT $6""";

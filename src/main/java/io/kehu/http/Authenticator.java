@@ -5,6 +5,7 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
+import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Signer;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
@@ -15,9 +16,6 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -61,21 +59,8 @@ public final class Authenticator {
     /** SHA-256 of a token. */
     private record Fingerprint(long a, long b, long c, long d) {
         static Fingerprint of(String token) {
-            try {
-                ByteBuffer hash = ByteBuffer.wrap(
-                        MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.ISO_8859_1)));
-                return new Fingerprint(hash.getLong(), hash.getLong(), hash.getLong(), hash.getLong());
-            } catch (NoSuchAlgorithmException e) {
-                throw new IllegalStateException(e);
-            }
-        }
-    }
-
-    private static byte[] sha256(String text) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.ISO_8859_1));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
+            ByteBuffer hash = ByteBuffer.wrap(Sha256.of(token));
+            return new Fingerprint(hash.getLong(), hash.getLong(), hash.getLong(), hash.getLong());
         }
     }
 
@@ -142,7 +127,7 @@ public final class Authenticator {
      * auth.revoked}.
      */
     Future<Principal> redeem(String ticket) {
-        return database.query(Call.Lane.POINT, REDEEM, Tuple.of(Buffer.buffer(sha256(ticket))))
+        return database.query(Call.Lane.POINT, REDEEM, Tuple.of(Buffer.buffer(Sha256.of(ticket))))
                 .compose(rows -> rows.size() == 0
                         ? Future.failedFuture(Problem.of("event.ticketInvalid"))
                         : load(rows.iterator().next().getUUID(0)));

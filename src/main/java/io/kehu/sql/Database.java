@@ -6,6 +6,7 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
+import io.kehu.crypto.Sha256;
 import io.kehu.event.Event;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -21,7 +22,6 @@ import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -391,16 +391,12 @@ public final class Database {
 
     /** What makes two commands the same: the parameters and the body, and the version they were meant for. */
     private static byte[] hash(Call call) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update(call.params().toString().getBytes(StandardCharsets.UTF_8));
-            digest.update((byte) 0);
-            if (call.body() != null) {
-                digest.update(call.body().toString().getBytes(StandardCharsets.UTF_8));
-            }
-            return digest.digest();
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
+        MessageDigest digest = Sha256.start();
+        digest.update(call.params().toString().getBytes(StandardCharsets.UTF_8));
+        digest.update((byte) 0);
+        if (call.body() != null) {
+            digest.update(call.body().toString().getBytes(StandardCharsets.UTF_8));
         }
+        return digest.digest();
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.kehu.bus.Problem;
+import io.kehu.crypto.Sha256;
 import io.vertx.core.AsyncResult;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
@@ -466,7 +467,7 @@ class BlobStoreTest {
     }
 
     private static String sha256(byte[] content) {
-        return HexFormat.of().formatHex(Stored.newSha256().digest(content));
+        return HexFormat.of().formatHex(Sha256.start().digest(content));
     }
 
     /** A source that pushes pieces as fast as it may, counts how it is held back, and breaks where it is told to. */

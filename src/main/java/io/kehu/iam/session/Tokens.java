@@ -2,11 +2,9 @@ package io.kehu.iam.session;
 
 import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
+import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Signer;
 import io.vertx.core.buffer.Buffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.OffsetDateTime;
@@ -73,11 +71,7 @@ final class Tokens {
     }
 
     static Buffer hash(String refresh) {
-        try {
-            return Buffer.buffer(MessageDigest.getInstance("SHA-256").digest(refresh.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
+        return Buffer.buffer(Sha256.of(refresh));
     }
 
     /** When a refresh token of now ends: idle that long, and never after its session. */

@@ -3,13 +3,13 @@ package io.kehu.iam.staff;
 import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Passwords;
+import io.kehu.crypto.Sha256;
 import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -143,7 +143,7 @@ public final class DemoStaff {
     }
 
     private static Future<Database.Chunk> rows(Tx tx, StaffStore store, String hash) {
-        MessageDigest digest = sha256();
+        MessageDigest digest = Sha256.start();
         Future<?> done = Future.succeededFuture();
         for (Map.Entry<String, String> branch : BRANCHES.entrySet()) {
             String code = branch.getKey();
@@ -183,13 +183,5 @@ public final class DemoStaff {
                 false,
                 1,
                 OffsetDateTime.MIN);
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
     }
 }

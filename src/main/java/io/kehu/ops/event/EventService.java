@@ -3,15 +3,13 @@ package io.kehu.ops.event;
 import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.crypto.Sha256;
 import io.kehu.event.EventLog;
 import io.kehu.event.EventLog.Entry;
 import io.kehu.event.EventLog.Position;
 import io.kehu.event.EventLog.Stretch;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -89,7 +87,7 @@ final class EventService {
         String ticket = Base64.getUrlEncoder().withoutPadding().encodeToString(random);
         return database.write(
                 call,
-                tx -> store.insertTicket(tx, sha256(ticket), session, TICKET_SECONDS)
+                tx -> store.insertTicket(tx, Sha256.of(ticket), session, TICKET_SECONDS)
                         .map(v -> {
                             tx.object("session", session, 1);
                             return Reply.created("/v1/events/stream", json -> {
@@ -99,13 +97,5 @@ final class EventService {
                                 json.writeEndObject();
                             });
                         }));
-    }
-
-    private static byte[] sha256(String text) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.US_ASCII));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
     }
 }
