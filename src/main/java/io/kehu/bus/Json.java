@@ -16,6 +16,8 @@ import io.vertx.core.buffer.Buffer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
 
 /**
  * The one JSON configuration: strict when reading (duplicate keys, trailing bytes, depth over 32 and long numbers are
@@ -35,6 +37,8 @@ public final class Json {
                     .maxStringLength(8 * 1024 * 1024)
                     .build())
             .build();
+
+    private static final JsonFactory OWN = new JsonFactory();
 
     public static final ObjectMapper MAPPER = JsonMapper.builder(FACTORY)
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
@@ -83,6 +87,39 @@ public final class Json {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** A parser over bytes that Kehu itself wrote, without the checks that untrusted ones need. */
+    public static JsonParser own(byte[] json) throws IOException {
+        return OWN.createParser(json);
+    }
+
+    /** ISO 8601 in UTC, with as many digits of the second as it has: what {@code Instant.toString} gives, in a tenth of its time. */
+    public static String instant(OffsetDateTime time) {
+        OffsetDateTime utc = time.withOffsetSameInstant(ZoneOffset.UTC);
+        if (utc.getYear() < 1000 || utc.getYear() > 9999) {
+            return utc.toInstant().toString();
+        }
+        StringBuilder text = new StringBuilder(30);
+        text.append(utc.getYear());
+        two(text, '-', utc.getMonthValue());
+        two(text, '-', utc.getDayOfMonth());
+        two(text, 'T', utc.getHour());
+        two(text, ':', utc.getMinute());
+        two(text, ':', utc.getSecond());
+        int nanos = utc.getNano();
+        if (nanos != 0) {
+            int digits = nanos % 1_000_000 == 0 ? 3 : nanos % 1_000 == 0 ? 6 : 9;
+            text.append('.');
+            for (int i = 0, unit = 100_000_000; i < digits; i++, unit /= 10) {
+                text.append((char) ('0' + nanos / unit % 10));
+            }
+        }
+        return text.append('Z').toString();
+    }
+
+    private static void two(StringBuilder text, char before, int number) {
+        text.append(before).append((char) ('0' + number / 10)).append((char) ('0' + number % 10));
     }
 
     public static Buffer write(Writer writer) {

@@ -312,7 +312,7 @@ public final class CustomerChunks {
 
     private static Map<String, Object> parts(Customer customer) {
         Map<String, Object> parts = new HashMap<>();
-        customer.personal().properties().forEach(e -> {
+        customer.personal().tree().properties().forEach(e -> {
             if (e.getValue().isArray()) {
                 Set<JsonNode> set = new HashSet<>();
                 e.getValue().forEach(set::add);

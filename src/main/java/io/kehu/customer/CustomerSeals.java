@@ -2,13 +2,11 @@ package io.kehu.customer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kehu.bus.Json;
 import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Vault;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
@@ -41,8 +39,8 @@ public final class CustomerSeals {
         return vault.newKey(customer);
     }
 
-    Buffer seal(Vault.Key key, ObjectNode personal) {
-        return Buffer.buffer(vault.seal(key, TABLE, CLASS, personal.toString().getBytes(StandardCharsets.UTF_8)));
+    Buffer seal(Vault.Key key, Personal personal) {
+        return Buffer.buffer(vault.seal(key, TABLE, CLASS, personal.bytes()));
     }
 
     Vault.Key key(Vault.NewKey key) {
@@ -57,13 +55,19 @@ public final class CustomerSeals {
                 row.getBuffer("wrapped").getBytes());
     }
 
-    /** The personal part in the columns personal, epoch and wrapped; empty where the key has been erased. */
-    ObjectNode open(Row row) {
-        Buffer sealed = row.getBuffer("personal");
-        if (sealed == null || row.getBuffer("wrapped") == null) {
-            return Json.object();
+    /**
+     * The personal part of a row; empty where the key has been erased.
+     *
+     * @param at the place of the columns personal, epoch and wrapped; the id is the first of all
+     */
+    Personal open(Row row, int at) {
+        Buffer sealed = row.getBuffer(at);
+        Buffer wrapped = row.getBuffer(at + 2);
+        if (sealed == null || wrapped == null) {
+            return Personal.NONE;
         }
-        return Json.read(new String(vault.open(key(row), TABLE, CLASS, sealed.getBytes()), StandardCharsets.UTF_8));
+        Vault.Key key = vault.key(row.getUUID(0), row.getInteger(at + 1), wrapped.getBytes());
+        return new Personal(vault.open(key, TABLE, CLASS, sealed.getBytes()));
     }
 
     Integer[] tokens(ObjectNode personal) {

@@ -122,8 +122,10 @@ final class CustomerSearchStore {
         boolean exact = terms.path("exact").asBoolean();
         return database.query(call, String.format(ITEM, hits, sort.by("c")), where.values())
                 .map(rows -> Reply.ok(page.write(rows, sort::keys, (json, row) -> {
-                    Customer customer = Customer.from(row, Fact.LISTED, seals.open(row));
-                    if (name == null || CustomerSeals.isMeant(customer.name(), name, exact)) {
+                    Customer customer = Customer.from(
+                            row, Fact.LISTED, seals.open(row, CustomerStore.FIRST_FACT + Fact.LISTED.size()));
+                    if (name == null
+                            || CustomerSeals.isMeant(customer.personal().head().name(), name, exact)) {
                         customer.toItem(json, view);
                     }
                 })));

@@ -1,5 +1,6 @@
 package io.kehu.customer;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
@@ -111,6 +112,9 @@ public final class CustomerStore {
             SELECT b.value, c.id FROM customer.blind b JOIN customer.customer c ON c.seq = b.seq
             WHERE b.kind = 'external' AND b.value = ANY ($1) AND c.deleted_at IS NULL""";
 
+    /** The place of the first fact in {@link #columns}. */
+    static final int FIRST_FACT = 9;
+
     private final Database database;
     private final CustomerSeals seals;
 
@@ -135,13 +139,14 @@ public final class CustomerStore {
         return many(i -> "$" + (from + i) + "::text::" + Fact.ALL.get(i).type());
     }
 
+    /** Nine columns and then the facts; {@link Customer#from} reads them by place. */
     static String columns(List<Fact> facts) {
         return "c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version, c.valid_from, "
                 + facts.stream().map(fact -> "c." + fact.column()).collect(Collectors.joining(", "));
     }
 
     Customer opened(Row row) {
-        return Customer.from(row, Fact.ALL, seals.open(row));
+        return Customer.from(row, Fact.ALL, seals.open(row, FIRST_FACT + Fact.ALL.size()));
     }
 
     /** One round trip. Fails with {@code customer.notFound}, also out of scope. */
@@ -174,14 +179,14 @@ public final class CustomerStore {
 
     Future<Customer> insert(Tx tx, Customer customer) {
         Vault.NewKey key = seals.newKey(customer.id());
-        List<CustomerSeals.Blind> blinds = seals.blinds(customer.personal());
+        List<CustomerSeals.Blind> blinds = seals.blinds(customer.personal().tree());
         Tuple values = Tuple.of(
                 customer.id(),
                 key.epoch(),
                 Buffer.buffer(key.wrapped()),
                 customer.branchId(),
                 customer.managerId(),
-                seals.tokens(customer.personal()),
+                seals.tokens(customer.personal().tree()),
                 seals.seal(seals.key(key), customer.personal()));
         values.addArrayOfString(kinds(blinds)).addArrayOfBuffer(values(blinds));
         Fact.ALL.forEach(fact -> values.addString(customer.fact(fact.field())));
@@ -190,7 +195,11 @@ public final class CustomerStore {
 
     Future<Customer> update(Tx tx, Row before, Customer after) {
         Tuple values = Tuple.of(
-                after.id(), after.branchId(), after.managerId(), seals.tokens(after.personal()), after.sealedVersion());
+                after.id(),
+                after.branchId(),
+                after.managerId(),
+                seals.tokens(after.personal().tree()),
+                after.sealedVersion());
         Fact.ALL.forEach(fact -> values.addString(after.fact(fact.field())));
         Future<?> sealing = after.sealedVersion() == before.getLong("sealed_version")
                 ? Future.succeededFuture()
@@ -200,7 +209,7 @@ public final class CustomerStore {
     }
 
     private Future<?> reseal(Tx tx, Row before, Customer after) {
-        List<CustomerSeals.Blind> blinds = seals.blinds(after.personal());
+        List<CustomerSeals.Blind> blinds = seals.blinds(after.personal().tree());
         return tx.query(UPDATE_SEALED, Tuple.of(after.id(), seals.seal(seals.key(before), after.personal())))
                 .compose(v -> tx.query(FORGET_BLINDS, Tuple.of(after.seq(), (Object) values(blinds))))
                 .compose(v -> tx.query(ADD_BLINDS, Tuple.of(after.seq(), kinds(blinds), values(blinds))));
@@ -283,17 +292,16 @@ public final class CustomerStore {
         MessageDigest digest = Sha256.start();
         for (int i = 0; i < n; i++) {
             Customer row = rows.get(i);
+            ObjectNode fields = row.personal().tree();
             Vault.NewKey key = seals.newKey(row.id());
             ids[i] = row.id();
             epochs[i] = key.epoch();
             wrapped[i] = Buffer.buffer(key.wrapped());
             branches[i] = row.branchId();
             managers[i] = row.managerId();
-            tokens[i] = Arrays.toString(seals.tokens(row.personal()))
-                    .replace('[', '{')
-                    .replace(']', '}');
+            tokens[i] = Arrays.toString(seals.tokens(fields)).replace('[', '{').replace(']', '}');
             personal[i] = seals.seal(seals.key(key), row.personal());
-            for (CustomerSeals.Blind blind : seals.blinds(row.personal())) {
+            for (CustomerSeals.Blind blind : seals.blinds(fields)) {
                 owners.add(row.id());
                 blinds.add(blind);
             }

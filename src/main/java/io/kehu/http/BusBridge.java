@@ -6,11 +6,10 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.bus.Wire;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.eventbus.DeliveryOptions;
 import io.vertx.core.eventbus.ReplyException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
@@ -55,15 +54,31 @@ public final class BusBridge {
         Function<Call, Future<Reply>> local = Operations.local(vertx, operation.id());
         Future<Reply> reply = local == null ? remote(operation, call) : Operations.invoke(local, call);
         if (!reply.isComplete()) {
-            reply = reply.timeout(Math.max(1, call.remainingMillis()), TimeUnit.MILLISECONDS)
-                    .recover(failure ->
-                            Future.failedFuture(failure instanceof TimeoutException ? late(operation) : failure));
+            reply = inTime(operation, call, reply);
         }
         return reply.compose(done -> done.body() == null || done.body().length() <= maxReplyBytes
                         ? Future.succeededFuture(done)
                         : Future.failedFuture(new IllegalStateException(
                                 operation.id() + " answered " + done.body().length() + " bytes")))
                 .onComplete(done -> inFlight.decrementAndGet());
+    }
+
+    /**
+     * On a timer of the caller's own event loop: {@code Future.timeout} takes that of another thread where a future has no
+     * context, and waking it twice a request cost an eighth of it.
+     */
+    private Future<Reply> inTime(Operation operation, Call call, Future<Reply> reply) {
+        Promise<Reply> first = Promise.promise();
+        long timer = vertx.setTimer(Math.max(1, call.remainingMillis()), id -> first.tryFail(late(operation)));
+        reply.onComplete(done -> {
+            vertx.cancelTimer(timer);
+            if (done.succeeded()) {
+                first.tryComplete(done.result());
+            } else {
+                first.tryFail(done.cause());
+            }
+        });
+        return first.future();
     }
 
     private Future<Reply> remote(Operation operation, Call call) {
