@@ -49,7 +49,7 @@ import org.jspecify.annotations.Nullable;
 
 /** One running node: which parts it is made of, and the order in which they start and stop. */
 public final class Deployment {
-    static final int LOOPS = 2 * Runtime.getRuntime().availableProcessors();
+    static final int LOOPS = Math.max(2, Runtime.getRuntime().availableProcessors());
 
     private final Vertx vertx;
     private final Settings settings;
