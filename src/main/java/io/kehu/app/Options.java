@@ -7,6 +7,7 @@ import io.kehu.blob.S3Shelf;
 import io.kehu.bus.Call;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
+import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.http.Gate;
 import io.kehu.job.Jobs;
@@ -123,6 +124,10 @@ final class Options {
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {
         return new RateLimit.Limit(Math.min(1_000_000, permits * burstSeconds), permits, Duration.ofSeconds(1));
+    }
+
+    static Passwords passwords(Vertx vertx, Settings.Auth auth) {
+        return new Passwords(vertx, auth.argon2MemoryKib(), auth.hashWorkers(), auth.hashQueue());
     }
 
     static HttpServerOptions api(Settings.Http http) {

@@ -60,11 +60,17 @@ public final class Passwords implements AutoCloseable {
     private final int waitingMax;
     private final WorkerExecutor workers;
     private final AtomicInteger waiting = new AtomicInteger();
+    /**
+     * The memory of past hashes, for the next: making it anew is 46 MiB of garbage a sign-in, which stops everybody else in
+     * a small heap. The pool clears a block before it gives it out; one hash more than it holds makes its own.
+     */
+    private final Argon2BytesGenerator.BlockPool memory;
+
     private final SecureRandom random = new SecureRandom();
     private final String absent;
 
     /**
-     * @param memoryKib for new hashes, at least 1,024, in production {@link #MEMORY_KIB_MIN}; each worker needs it in the heap
+     * @param memoryKib for new hashes, at least 1,024, in production {@link #MEMORY_KIB_MIN}; each worker keeps it in the heap
      * @param workers hashes computed at once
      * @param queue hashes that may wait for a worker; more fail with {@code request.tooManyRequests}
      */
@@ -75,6 +81,7 @@ public final class Passwords implements AutoCloseable {
         }
         this.memoryKib = memoryKib;
         this.waitingMax = workers + queue;
+        this.memory = new Argon2BytesGenerator.FixedBlockPool(workers * memoryKib);
         this.workers = vertx.createSharedWorkerExecutor("kehu-passwords", workers, 10, TimeUnit.SECONDS);
         byte[] nothing = new byte[SALT_BYTES + HASH_BYTES];
         random.nextBytes(nothing);
@@ -152,7 +159,7 @@ public final class Passwords implements AutoCloseable {
                 + base64.encodeToString(hash);
     }
 
-    private static byte[] argon2id(byte[] secret, byte[] salt, int memoryKib, int iterations, int lanes, int length) {
+    private byte[] argon2id(byte[] secret, byte[] salt, int memoryKib, int iterations, int lanes, int length) {
         Argon2BytesGenerator argon2 = new Argon2BytesGenerator();
         argon2.init(new Argon2Parameters.Builder(Argon2Parameters.ARGON2_id)
                 .withVersion(VERSION)
@@ -160,6 +167,7 @@ public final class Passwords implements AutoCloseable {
                 .withIterations(iterations)
                 .withParallelism(lanes)
                 .withSalt(salt)
+                .withBlockPool(memory)
                 .build());
         byte[] hash = new byte[length];
         argon2.generateBytes(secret, hash);

@@ -8,6 +8,7 @@ import io.kehu.bus.Problem;
 import io.kehu.crypto.Passwords.Profile;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.awaitility.Awaitility;
@@ -91,6 +92,33 @@ class PasswordsTest {
                                 Problem.class, p -> assertThat(p.code()).isEqualTo("request.tooManyRequests")));
         Awaitility.await().until(() -> narrow.waiting() == 0);
         assertThat(await(narrow.verify("after", narrow.absent()))).isFalse();
+    }
+
+    @Test
+    void hashesUseTheSameMemoryAgainAndAreStillRight() {
+        Vertx own = Vertx.vertx();
+        try (Passwords one = new Passwords(own, Passwords.MEMORY_KIB_MIN, 1, 10)) {
+            String phc = await(one.hash("tram violet outwit"));
+            await(one.verify("something else", phc));
+            long before = allocatedByWorkers();
+            for (int i = 0; i < 5; i++) {
+                assertThat(await(one.verify("tram violet outwit", phc))).isTrue();
+                assertThat(await(one.verify("guess " + i, phc))).isFalse();
+            }
+            // Each alone needs 46 MiB.
+            assertThat(allocatedByWorkers() - before).isBetween(1L, 46L << 20);
+            aHashOfOtherParametersIsVerifiedAndShouldBeMadeAnew();
+        } finally {
+            await(own.close());
+        }
+    }
+
+    private static long allocatedByWorkers() {
+        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().startsWith("kehu-passwords"))
+                .mapToLong(thread -> threads.getThreadAllocatedBytes(thread.getId()))
+                .sum();
     }
 
     @Test
