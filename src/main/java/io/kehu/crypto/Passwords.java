@@ -135,6 +135,14 @@ public final class Passwords implements AutoCloseable {
         return !phc.startsWith("$argon2id$v=" + VERSION + "$m=" + memoryKib + ",t=1,p=1$");
     }
 
+    /**
+     * Whether a hash asked for now would be taken. Asked before work that the hash makes worthwhile; the bound itself is kept
+     * by {@link #hash} and {@link #verify}.
+     */
+    public boolean hasRoom() {
+        return waiting.get() < waitingMax;
+    }
+
     /** Hashes running or waiting now, for a metric. */
     public int waiting() {
         return waiting.get();

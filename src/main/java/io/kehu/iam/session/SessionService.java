@@ -26,6 +26,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.Supplier;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
@@ -69,7 +70,7 @@ final class SessionService {
         return mustBeReal(call)
                 .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
                 .compose(v -> limit(RateLimit.LOGIN, ""))
-                .compose(v -> look(guess, store.account(call, username), password))
+                .compose(v -> look(guess, () -> store.account(call, username), password))
                 .compose(seen -> seen.right ? enter(call, guess, seen.account()) : refuse(call, guess, seen));
     }
 
@@ -99,7 +100,13 @@ final class SessionService {
     }
 
     /** Books the look, then takes it; one hash is computed in any case. */
-    private Future<Seen> look(Guess guess, Future<Optional<Account>> account, String password) {
+    private Future<Seen> look(Guess guess, Supplier<Future<Optional<Account>>> find, String password) {
+        // The counters of all sign-ins are one row: a flood must not queue for it, and with it for the connections of
+        // others.
+        if (!passwords.hasRoom()) {
+            return Future.failedFuture(tooMany(1));
+        }
+        Future<Optional<Account>> account = find.get();
         return store.take(guess).compose(booked -> {
             if (booked.equals("busy")) {
                 return Future.failedFuture(tooMany(1));
@@ -320,7 +327,7 @@ final class SessionService {
             return Future.failedFuture(Problem.invalid(faults));
         }
         Guess guess = Guess.of(vault, principal.name(), call.meta().address());
-        return look(guess, store.account(call, principal.subject()), current)
+        return look(guess, () -> store.account(call, principal.subject()), current)
                 .compose(seen -> finish(guess, seen)
                         .compose(v -> seen.right
                                 ? passwords.hash(wanted).map(hash -> Optional.of(new Change(seen.account(), hash)))
