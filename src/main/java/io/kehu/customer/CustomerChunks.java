@@ -11,7 +11,7 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
 import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Sha256;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;

@@ -7,7 +7,7 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.Past;

@@ -6,7 +6,7 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;

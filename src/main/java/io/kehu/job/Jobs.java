@@ -9,7 +9,7 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.bus.Wire;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.job.JobRun.Why;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;

@@ -7,7 +7,7 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Sha256;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;

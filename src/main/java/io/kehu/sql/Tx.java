@@ -5,7 +5,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;

@@ -14,7 +14,7 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;

@@ -9,7 +9,7 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.customer.CustomerChunks;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.job.Jobs;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;

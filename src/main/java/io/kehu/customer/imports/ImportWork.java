@@ -11,7 +11,7 @@ import io.kehu.customer.CustomerChunks.Fate;
 import io.kehu.customer.CustomerChunks.Keys;
 import io.kehu.customer.CustomerChunks.Plan;
 import io.kehu.customer.CustomerChunks.Verdict;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.http.Contract;
 import io.kehu.http.Input;
 import io.kehu.http.Operation;

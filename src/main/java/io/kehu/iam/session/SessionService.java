@@ -10,7 +10,7 @@ import io.kehu.bus.Reply;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.iam.session.SessionStore.Account;
 import io.kehu.iam.session.SessionStore.Entrant;
 import io.kehu.iam.staff.Staff;

@@ -5,7 +5,7 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Passwords;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import java.time.OffsetDateTime;

@@ -9,7 +9,7 @@ import io.kehu.bus.Reply;
 import io.kehu.cache.Cache;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
-import io.kehu.event.Event;
+import io.kehu.bus.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;
