@@ -27,7 +27,7 @@ import java.util.stream.Stream;
 @AnalyzeClasses(packages = "io.kehu", importOptions = ImportOption.DoNotIncludeTests.class)
 class ArchitectureTest {
     private static final List<String> ROOMS =
-            List.of("app", "http", "bus", "sql", "event", "job", "blob", "cache", "crypto", "audit");
+            List.of("app", "kernel", "http", "bus", "sql", "event", "job", "blob", "cache", "crypto", "audit");
     private static final String[] KERNEL =
             ROOMS.stream().map(room -> "io.kehu." + room + "..").toArray(String[]::new);
     private static final int MAX_FILE_LINES = 450;

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Ids;
-import io.kehu.bus.Kernel;
+import io.kehu.kernel.Kernel;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;

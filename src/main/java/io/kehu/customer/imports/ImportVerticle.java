@@ -1,7 +1,7 @@
 package io.kehu.customer.imports;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerChunks;
 import java.time.ZoneId;

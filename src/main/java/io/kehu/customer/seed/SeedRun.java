@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
-import io.kehu.bus.Kernel;
+import io.kehu.kernel.Kernel;
 import io.kehu.crypto.NameTokens;
 import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerRules;

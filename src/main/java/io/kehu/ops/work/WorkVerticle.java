@@ -1,8 +1,8 @@
 package io.kehu.ops.work;
 
 import io.kehu.blob.Blobs;
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.kehu.bus.Operations;
 import java.util.Map;
 

@@ -1,4 +1,4 @@
-package io.kehu.bus;
+package io.kehu.kernel;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.blob.Blobs;
