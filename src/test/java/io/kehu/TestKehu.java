@@ -13,7 +13,7 @@ import io.kehu.bus.Principal;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
-import io.kehu.sql.Migrations;
+import io.kehu.app.Migrations;
 import io.vertx.core.Future;
 import java.io.IOException;
 import java.net.URI;

@@ -10,7 +10,7 @@ import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
-import io.kehu.sql.Migrations;
+import io.kehu.app.Migrations;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;

@@ -1,5 +1,6 @@
 package io.kehu.sql;
 
+import io.kehu.app.Migrations;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
