@@ -1,5 +1,6 @@
 package io.kehu.customer;
 
+import io.kehu.customer.identity.CustomerRules;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;

@@ -1,5 +1,7 @@
 package io.kehu.customer;
 
+import io.kehu.customer.identity.CustomerRules;
+import io.kehu.customer.identity.IdentityRules;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -9,7 +11,7 @@ import io.kehu.kernel.Kernel;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
-import io.kehu.crypto.NameTokens;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.crypto.Sha256;
 import io.kehu.bus.Event;
 import io.kehu.sql.Database;

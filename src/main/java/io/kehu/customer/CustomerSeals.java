@@ -1,8 +1,9 @@
 package io.kehu.customer;
 
+import io.kehu.customer.identity.IdentityRules;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kehu.crypto.NameTokens;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.crypto.Vault;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;

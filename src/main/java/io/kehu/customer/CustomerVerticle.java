@@ -3,7 +3,7 @@ package io.kehu.customer;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import io.kehu.bus.Operations;
-import io.kehu.crypto.NameTokens;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.seed.SeedRun;
 import io.vertx.core.Future;
 import java.time.ZoneId;

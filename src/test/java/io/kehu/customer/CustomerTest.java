@@ -1,5 +1,6 @@
 package io.kehu.customer;
 
+import io.kehu.customer.identity.IdentityRules;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;

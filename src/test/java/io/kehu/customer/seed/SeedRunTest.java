@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kehu.TestKehu;
 import io.kehu.bus.Call;
 import io.kehu.crypto.KeyStore;
-import io.kehu.crypto.NameTokens;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.sql.Database;

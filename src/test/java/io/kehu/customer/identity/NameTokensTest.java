@@ -1,5 +1,6 @@
-package io.kehu.crypto;
+package io.kehu.customer.identity;
 
+import io.kehu.crypto.KeyStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;

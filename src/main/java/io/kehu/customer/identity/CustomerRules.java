@@ -1,5 +1,6 @@
-package io.kehu.customer;
+package io.kehu.customer.identity;
 
+import io.kehu.customer.Fact;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
