@@ -15,7 +15,6 @@ import io.kehu.bus.Event;
 import io.kehu.http.Contract;
 import io.kehu.http.Input;
 import io.kehu.http.Operation;
-import io.kehu.job.CsvRows;
 import io.kehu.job.JobRun;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
