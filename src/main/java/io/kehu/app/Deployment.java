@@ -1,8 +1,6 @@
 package io.kehu.app;
 
 import io.kehu.blob.Blobs;
-import io.kehu.kernel.Domain;
-import io.kehu.kernel.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.crypto.KeyStore;
@@ -26,6 +24,8 @@ import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
 import io.kehu.http.Transfers;
 import io.kehu.job.Jobs;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.prometheusmetrics.PrometheusConfig;

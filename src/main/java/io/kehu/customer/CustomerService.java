@@ -1,14 +1,14 @@
 package io.kehu.customer;
 
-import io.kehu.customer.identity.CustomerRules;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.bus.Event;
+import io.kehu.customer.identity.CustomerRules;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.Past;

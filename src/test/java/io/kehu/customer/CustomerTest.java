@@ -1,6 +1,5 @@
 package io.kehu.customer;
 
-import io.kehu.customer.identity.IdentityRules;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -9,6 +8,7 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
+import io.kehu.customer.identity.IdentityRules;
 import io.kehu.customer.seed.People;
 import java.time.LocalDate;
 import java.util.ArrayList;

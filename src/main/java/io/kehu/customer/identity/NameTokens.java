@@ -1,8 +1,8 @@
 package io.kehu.customer.identity;
 
-import io.kehu.crypto.KeyStore;
 import com.ibm.icu.text.Normalizer2;
 import com.ibm.icu.text.Transliterator;
+import io.kehu.crypto.KeyStore;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;

@@ -109,8 +109,7 @@ final class CsvRows {
      * @param source opens the file from a byte on, e.g. {@code from -> readable.read(from, Long.MAX_VALUE)}
      * @param position of an earlier batch of this file; null or an empty object for the beginning
      */
-    static Future<CsvRows> open(
-            LongFunction<ReadStream<Buffer>> source, @Nullable ObjectNode position, Worker worker) {
+    static Future<CsvRows> open(LongFunction<ReadStream<Buffer>> source, @Nullable ObjectNode position, Worker worker) {
         CsvRows rows = new CsvRows(source.apply(0), worker, new CsvParser(0, 1, '\0'));
         return rows.next(1).compose(first -> {
             if (first.rows.isEmpty()) {

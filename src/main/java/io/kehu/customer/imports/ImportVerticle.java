@@ -1,9 +1,9 @@
 package io.kehu.customer.imports;
 
+import io.kehu.bus.Operations;
+import io.kehu.customer.bulk.CustomerChunks;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
-import io.kehu.bus.Operations;
-import io.kehu.customer.CustomerChunks;
 import java.time.ZoneId;
 
 /** The operations of the tag customer.imports, and the work behind them. */

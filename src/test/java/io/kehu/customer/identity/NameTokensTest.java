@@ -1,8 +1,8 @@
 package io.kehu.customer.identity;
 
-import io.kehu.crypto.KeyStore;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.kehu.crypto.KeyStore;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
