@@ -1,8 +1,6 @@
 package io.kehu.app;
 
 import io.kehu.blob.Blobs;
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.crypto.KeyStore;
@@ -26,6 +24,8 @@ import io.kehu.http.Revocations;
 import io.kehu.http.Routes;
 import io.kehu.http.Transfers;
 import io.kehu.job.Jobs;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -156,17 +156,17 @@ public final class Deployment {
     }
 
     private Future<Void> run() {
-        Contract contract = Contract.load(settings.calls().defaultTimeoutMillis());
         return kernel().compose(kernel -> domains(kernel).compose(v -> {
                     startTicker(kernel.database());
                     kernel.jobs().start(settings.node()::runs);
-                    return settings.node().http() ? http(contract, kernel) : manage(kernel);
+                    return settings.node().http() ? http(kernel) : manage(kernel);
                 }))
                 .onSuccess(v -> accepting = true);
     }
 
     /** The parts that domains use, each closed again when the node stops. */
     private Future<Kernel> kernel() {
+        Contract contract = Contract.load(settings.calls().defaultTimeoutMillis());
         KeyStore keys = KeyStore.openOrCreate(settings.keys().folder(), !settings.production());
         Vault vault = new Vault(keys, settings.vault().rememberedKeys());
         Database database = new Database(
@@ -194,6 +194,7 @@ public final class Deployment {
             closers.add(cache::close);
             return new Kernel(
                     vertx,
+                    contract,
                     database,
                     new Clock(),
                     keys,
@@ -243,7 +244,8 @@ public final class Deployment {
                 failure instanceof Domain.Unfit ? new StartFailure(String.valueOf(failure.getMessage())) : failure);
     }
 
-    private Future<Void> http(Contract contract, Kernel kernel) {
+    private Future<Void> http(Kernel kernel) {
+        Contract contract = kernel.contract();
         Database database = kernel.database();
         Clock clock = kernel.clock();
         Settings.Auth auth = settings.auth();

@@ -1,6 +1,5 @@
 package io.kehu.app;
 
-import io.kehu.sql.Migrations;
 import io.vertx.core.Vertx;
 import io.vertx.redis.client.Command;
 import io.vertx.redis.client.Redis;

@@ -1,6 +1,5 @@
 package io.kehu.app;
 
-import io.kehu.sql.Migrations;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.File;
 import java.io.IOException;

@@ -1,7 +1,6 @@
 package io.kehu.app;
 
 import io.kehu.http.Contract;
-import io.kehu.sql.Migrations;
 import io.vertx.core.Future;
 import java.io.IOException;
 import java.io.PrintStream;

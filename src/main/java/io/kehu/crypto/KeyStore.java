@@ -18,6 +18,8 @@ import java.util.NavigableMap;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
 import org.bouncycastle.crypto.params.Ed25519PrivateKeyParameters;
 import org.bouncycastle.crypto.params.Ed25519PublicKeyParameters;
 import org.jspecify.annotations.Nullable;
@@ -135,6 +137,15 @@ public final class KeyStore {
     /** One key, or null when it was destroyed or never was. */
     byte @Nullable [] key(Kind kind, int version) {
         return keys.of(kind).get(version);
+    }
+
+    /** HMAC-SHA256 under a key that stays in this room; IllegalArgumentException when there is none of that version. */
+    public Mac mac(Kind kind, int version) {
+        byte[] key = key(kind, version);
+        if (key == null) {
+            throw new IllegalArgumentException("no key of that version");
+        }
+        return Vault.newMac(new SecretKeySpec(key, "HmacSHA256"));
     }
 
     /** The pair that signs now, with its private half. */

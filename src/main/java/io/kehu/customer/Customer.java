@@ -3,6 +3,7 @@ package io.kehu.customer;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
+import io.kehu.customer.identity.CustomerRules;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.math.BigDecimal;
@@ -90,7 +91,7 @@ public record Customer(
     }
 
     /** This customer with other checked fields and at another place. */
-    Customer with(ObjectNode draft, UUID branch, @Nullable UUID manager) {
+    public Customer with(ObjectNode draft, UUID branch, @Nullable UUID manager) {
         ObjectNode newFacts = Json.object();
         ObjectNode newPersonal = Json.object();
         split(draft, newFacts, newPersonal);
@@ -115,7 +116,7 @@ public record Customer(
     }
 
     /** The fields as they could have been entered. */
-    ObjectNode toDraft() {
+    public ObjectNode toDraft() {
         ObjectNode draft = facts.deepCopy();
         draft.setAll(personal.tree().deepCopy());
         return draft;

@@ -2,8 +2,9 @@ package io.kehu.customer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Vault;
+import io.kehu.customer.identity.IdentityRules;
+import io.kehu.customer.identity.NameTokens;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import java.nio.ByteBuffer;
@@ -33,7 +34,7 @@ public final class CustomerSeals {
     }
 
     /** A value to be looked up whole; {@code kind} is document, external, phone or email. */
-    record Blind(String kind, Buffer value) {}
+    public record Blind(String kind, Buffer value) {}
 
     Vault.NewKey newKey(UUID customer) {
         return vault.newKey(customer);
@@ -97,11 +98,11 @@ public final class CustomerSeals {
         return List.copyOf(blinds);
     }
 
-    Blind document(String type, String number) {
+    public Blind document(String type, String number) {
         return blind("document", type + '|' + number);
     }
 
-    Blind external(String source, String id) {
+    public Blind external(String source, String id) {
         return blind("external", source + '|' + id);
     }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.customer.identity.IdentityRules;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Where;

@@ -2,11 +2,12 @@ package io.kehu.customer;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
-import io.kehu.event.Event;
+import io.kehu.customer.identity.CustomerRules;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
@@ -140,12 +141,12 @@ public final class CustomerStore {
     }
 
     /** Nine columns and then the facts; {@link Customer#from} reads them by place. */
-    static String columns(List<Fact> facts) {
+    public static String columns(List<Fact> facts) {
         return "c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version, c.valid_from, "
                 + facts.stream().map(fact -> "c." + fact.column()).collect(Collectors.joining(", "));
     }
 
-    Customer opened(Row row) {
+    public Customer opened(Row row) {
         return Customer.from(row, Fact.ALL, seals.open(row, FIRST_FACT + Fact.ALL.size()));
     }
 
@@ -193,7 +194,7 @@ public final class CustomerStore {
         return tx.row(INSERT, values, "server.failure").map(row -> Customer.from(row, Fact.ALL, customer.personal()));
     }
 
-    Future<Customer> update(Tx tx, Row before, Customer after) {
+    public Future<Customer> update(Tx tx, Row before, Customer after) {
         Tuple values = Tuple.of(
                 after.id(),
                 after.branchId(),
@@ -240,7 +241,7 @@ public final class CustomerStore {
      * The place of a customer after the change lies within the caller's scope, the branch is open, and the manager works
      * there. What is not within scope and what does not exist are told apart by nobody.
      */
-    Future<Void> mustBeHis(Tx tx, UUID branch, @Nullable UUID manager) {
+    public Future<Void> mustBeHis(Tx tx, UUID branch, @Nullable UUID manager) {
         Principal who = tx.principal();
         boolean branchInScope = switch (who.scope()) {
             case ALL -> true;

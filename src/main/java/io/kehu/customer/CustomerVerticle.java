@@ -1,10 +1,10 @@
 package io.kehu.customer;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
-import io.kehu.crypto.NameTokens;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.seed.SeedRun;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
 import java.time.ZoneId;
 import java.util.List;

@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param kind the kind of customer that alone may have it; null for both
  */
-record Fact(
+public record Fact(
         String field, String column, String type, @Nullable String kind) {
-    static final List<Fact> ALL = List.of(
+    public static final List<Fact> ALL = List.of(
             new Fact("kind", "kind", "text", null),
             new Fact("lifecycle", "lifecycle", "text", null),
             new Fact("tier", "tier", "text", null),

@@ -24,6 +24,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.regex.Pattern;
@@ -170,6 +171,16 @@ public final class Contract {
 
     public List<Operation> operations() {
         return List.copyOf(operations);
+    }
+
+    /** The compiled schema of an operation's JSON body, for what comes another way than by a request. */
+    public Schema body(String operationId) {
+        return operations.stream()
+                .filter(operation -> operation.id().equals(operationId))
+                .map(Operation::body)
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElseThrow();
     }
 
     /** A compiled schema of the bundle, by JSON pointer. */

@@ -2,12 +2,12 @@ package io.kehu.sql;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Sha256;
-import io.kehu.event.Event;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;

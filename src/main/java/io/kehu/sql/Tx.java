@@ -2,10 +2,10 @@ package io.kehu.sql;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
-import io.kehu.event.Event;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;

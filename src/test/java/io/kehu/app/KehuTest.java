@@ -3,7 +3,6 @@ package io.kehu.app;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import io.kehu.sql.Migrations;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;

@@ -1,6 +1,5 @@
 package io.kehu.app;
 
-import io.kehu.sql.Migrations;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;

@@ -8,6 +8,7 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
+import io.kehu.customer.identity.IdentityRules;
 import io.kehu.customer.seed.People;
 import java.time.LocalDate;
 import java.util.ArrayList;

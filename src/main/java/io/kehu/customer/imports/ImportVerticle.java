@@ -1,9 +1,9 @@
 package io.kehu.customer.imports;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
-import io.kehu.customer.CustomerChunks;
+import io.kehu.customer.bulk.CustomerChunks;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
 
 /** The operations of the tag customer.imports, and the work behind them. */
@@ -13,7 +13,12 @@ public final class ImportVerticle implements Domain {
         CustomerChunks customers = new CustomerChunks(kernel);
         ImportStore store = new ImportStore(kernel.database());
         ImportWork work = new ImportWork(
-                customers, store, kernel.clock(), ZoneId.of(kernel.text("zone")), kernel.number("jobs.chunkRows"));
+                customers,
+                store,
+                kernel.contract().body("createCustomer"),
+                kernel.clock(),
+                ZoneId.of(kernel.text("zone")),
+                kernel.number("jobs.chunkRows"));
         kernel.jobs().register(ImportStore.KIND, work::run);
         ImportService service = new ImportService(kernel.database(), kernel.blobs(), kernel.jobs(), customers, store);
         return Operations.at("customer.imports")

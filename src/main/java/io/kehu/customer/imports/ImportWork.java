@@ -3,19 +3,16 @@ package io.kehu.customer.imports;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.Schema;
 import io.kehu.blob.Blobs;
+import io.kehu.bus.Event;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
-import io.kehu.customer.CustomerChunks;
-import io.kehu.customer.CustomerChunks.Entry;
-import io.kehu.customer.CustomerChunks.Fate;
-import io.kehu.customer.CustomerChunks.Keys;
-import io.kehu.customer.CustomerChunks.Plan;
-import io.kehu.customer.CustomerChunks.Verdict;
-import io.kehu.event.Event;
-import io.kehu.http.Contract;
+import io.kehu.customer.bulk.CustomerChunks;
+import io.kehu.customer.bulk.CustomerChunks.Entry;
+import io.kehu.customer.bulk.CustomerChunks.Fate;
+import io.kehu.customer.bulk.CustomerChunks.Keys;
+import io.kehu.customer.bulk.CustomerChunks.Plan;
+import io.kehu.customer.bulk.CustomerChunks.Verdict;
 import io.kehu.http.Input;
-import io.kehu.http.Operation;
-import io.kehu.job.CsvRows;
 import io.kehu.job.JobRun;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
@@ -47,20 +44,20 @@ final class ImportWork {
     private final Clock clock;
     private final ZoneId zone;
     private final int chunkRows;
-    /** The shape of a customer as the contract has it; compiled for the first import of this node. */
-    private volatile @Nullable Schema shape;
+    /** A customer as the contract has it. */
+    private final Schema shape;
 
-    ImportWork(CustomerChunks customers, ImportStore store, Clock clock, ZoneId zone, int chunkRows) {
+    ImportWork(CustomerChunks customers, ImportStore store, Schema shape, Clock clock, ZoneId zone, int chunkRows) {
         this.customers = customers;
         this.store = store;
+        this.shape = shape;
         this.clock = clock;
         this.zone = zone;
         this.chunkRows = chunkRows;
     }
 
     /** What belongs to one taking of one import. */
-    private record Task(
-            JobRun run, Mapping mapping, CsvRows rows, Schema shape, boolean dryRun, CustomerChunks.Place place) {}
+    private record Task(JobRun run, Mapping mapping, CsvRows rows, boolean dryRun, CustomerChunks.Place place) {}
 
     /** Rows that were read and mapped, and of the good ones what they say and how they are found. */
     private record Chunk(CsvRows.Batch batch, List<Mapping.Reading> readings, List<Entry> entries, List<Keys> keys) {
@@ -101,31 +98,11 @@ final class ImportWork {
             return Future.failedFuture(Problem.of("customer.branchUnknown"));
         }
         return run.total(file.facts().size())
-                .compose(v -> run.compute(this::shape))
-                .compose(schema -> CsvRows.open(from -> file.read(from, Long.MAX_VALUE), run.position(), run::compute)
-                        .map(rows -> {
-                            mapping.bind(rows.header());
-                            return new Task(
-                                    run,
-                                    mapping,
-                                    rows,
-                                    schema,
-                                    params.path("dryRun").asBoolean(),
-                                    place);
-                        }));
-    }
-
-    private Schema shape() {
-        Schema known = shape;
-        if (known == null) {
-            known = Contract.load(1_000).operations().stream()
-                    .filter(operation -> operation.id().equals("createCustomer"))
-                    .map(Operation::body)
-                    .findFirst()
-                    .orElseThrow();
-            shape = known;
-        }
-        return known;
+                .compose(v -> CsvRows.open(from -> file.read(from, Long.MAX_VALUE), run.position(), run::compute))
+                .map(rows -> {
+                    mapping.bind(rows.header());
+                    return new Task(run, mapping, rows, params.path("dryRun").asBoolean(), place);
+                });
     }
 
     private Future<Chunk> read(Task task, long first) {
@@ -139,7 +116,7 @@ final class ImportWork {
                     for (CsvRows.Row row : batch.rows()) {
                         Mapping.Reading reading = task.mapping.read(row, ++number);
                         if (reading.faults().isEmpty()) {
-                            reading.faults().addAll(Input.faults(task.shape, reading.draft(), false));
+                            reading.faults().addAll(Input.faults(shape, reading.draft(), false));
                         }
                         if (reading.faults().isEmpty()) {
                             entries.add(new Entry(reading.draft(), reading.defaults()));

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
-import io.kehu.job.CsvRows;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;

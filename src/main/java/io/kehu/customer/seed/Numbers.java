@@ -1,7 +1,7 @@
 package io.kehu.customer.seed;
 
-import io.kehu.customer.IdentityRules;
-import io.kehu.customer.IdentityRules.Gender;
+import io.kehu.customer.identity.IdentityRules;
+import io.kehu.customer.identity.IdentityRules.Gender;
 import io.kehu.customer.seed.Lists.Region;
 import java.time.LocalDate;
 import java.util.List;

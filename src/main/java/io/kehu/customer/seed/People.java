@@ -1,6 +1,6 @@
 package io.kehu.customer.seed;
 
-import io.kehu.customer.IdentityRules.Gender;
+import io.kehu.customer.identity.IdentityRules.Gender;
 import io.kehu.customer.seed.Lists.GivenNames;
 import io.kehu.customer.seed.Lists.Occupation;
 import io.kehu.customer.seed.Lists.Region;

@@ -1,6 +1,6 @@
 package io.kehu.customer.seed;
 
-import io.kehu.customer.IdentityRules.Gender;
+import io.kehu.customer.identity.IdentityRules.Gender;
 import java.math.BigDecimal;
 import java.time.LocalDate;
 import org.jspecify.annotations.Nullable;

@@ -1,10 +1,10 @@
 package io.kehu.iam.branch;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;

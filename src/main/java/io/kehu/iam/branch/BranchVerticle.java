@@ -1,8 +1,8 @@
 package io.kehu.iam.branch;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 
 /** The operations of the tag iam.branch. */
 public final class BranchVerticle implements Domain {

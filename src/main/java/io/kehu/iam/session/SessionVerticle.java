@@ -1,10 +1,10 @@
 package io.kehu.iam.session;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.crypto.Signer;
 import io.kehu.iam.staff.StaffVerticle;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
 import java.time.Duration;
 import java.util.List;

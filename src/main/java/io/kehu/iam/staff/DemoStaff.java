@@ -1,10 +1,10 @@
 package io.kehu.iam.staff;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Sha256;
-import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;

@@ -1,11 +1,11 @@
 package io.kehu.iam.staff;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Passwords;
-import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import java.time.OffsetDateTime;

@@ -2,6 +2,7 @@ package io.kehu.iam.staff;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
@@ -9,7 +10,6 @@ import io.kehu.bus.Reply;
 import io.kehu.cache.Cache;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
-import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;

@@ -1,9 +1,9 @@
 package io.kehu.iam.staff;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.crypto.Passwords;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
 import java.time.Duration;
 import java.util.List;

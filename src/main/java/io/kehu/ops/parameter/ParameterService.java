@@ -1,9 +1,9 @@
 package io.kehu.ops.parameter;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Reply;
-import io.kehu.event.Event;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;

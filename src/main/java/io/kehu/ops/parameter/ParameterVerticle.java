@@ -1,8 +1,8 @@
 package io.kehu.ops.parameter;
 
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 
 /** The operations of the tag ops.parameter. */
 public final class ParameterVerticle implements Domain {

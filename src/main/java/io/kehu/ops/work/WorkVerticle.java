@@ -1,9 +1,9 @@
 package io.kehu.ops.work;
 
 import io.kehu.blob.Blobs;
-import io.kehu.bus.Domain;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
+import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import java.util.Map;
 
 /** The operations of the tag ops.work; sendUpload among them goes beside the bus. */

@@ -3,8 +3,8 @@ package io.kehu.customer.seed;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.kehu.customer.IdentityRules;
-import io.kehu.customer.IdentityRules.Gender;
+import io.kehu.customer.identity.IdentityRules;
+import io.kehu.customer.identity.IdentityRules.Gender;
 import io.kehu.customer.seed.SeededCustomer.Kind;
 import io.kehu.customer.seed.SeededCustomer.Lifecycle;
 import io.kehu.customer.seed.SeededCustomer.MaritalStatus;

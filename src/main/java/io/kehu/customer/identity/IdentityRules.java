@@ -1,4 +1,4 @@
-package io.kehu.customer;
+package io.kehu.customer.identity;
 
 import java.text.Normalizer;
 import java.time.LocalDate;

@@ -1,8 +1,8 @@
-package io.kehu.customer;
+package io.kehu.customer.identity;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.kehu.customer.IdentityRules.Gender;
+import io.kehu.customer.identity.IdentityRules.Gender;
 import java.time.LocalDate;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;

@@ -1,7 +1,6 @@
-package io.kehu.event;
+package io.kehu.bus;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kehu.bus.Json;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -52,7 +51,7 @@ public record Event(
         return this;
     }
 
-    ObjectNode toJson(int ord) {
+    private ObjectNode toJson(int ord) {
         ObjectNode node = Json.object()
                 .put("ord", ord)
                 .put("type", type)

@@ -1,7 +1,5 @@
-package io.kehu.sql;
+package io.kehu.app;
 
-import io.kehu.app.Settings;
-import io.kehu.app.StartFailure;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;

@@ -1,7 +1,8 @@
-package io.kehu.crypto;
+package io.kehu.customer.identity;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.kehu.crypto.KeyStore;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;

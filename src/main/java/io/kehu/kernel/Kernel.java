@@ -1,4 +1,4 @@
-package io.kehu.bus;
+package io.kehu.kernel;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.blob.Blobs;
@@ -8,6 +8,7 @@ import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.event.EventLog;
+import io.kehu.http.Contract;
 import io.kehu.job.Jobs;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
@@ -21,6 +22,7 @@ import java.util.function.Function;
  */
 public record Kernel(
         Vertx vertx,
+        Contract contract,
         Database database,
         Clock clock,
         KeyStore keys,

@@ -1,10 +1,11 @@
-package io.kehu.customer;
+package io.kehu.customer.identity;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
+import io.kehu.customer.Fact;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.HashSet;

@@ -1,6 +1,8 @@
-package io.kehu.customer;
+package io.kehu.customer.bulk;
 
 import io.kehu.bus.Call;
+import io.kehu.customer.CustomerStore;
+import io.kehu.customer.Fact;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;

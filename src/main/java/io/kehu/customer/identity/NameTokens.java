@@ -1,7 +1,11 @@
-package io.kehu.crypto;
+package io.kehu.customer.identity;
 
 import com.ibm.icu.text.Normalizer2;
 import com.ibm.icu.text.Transliterator;
+import io.kehu.crypto.KeyStore;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.text.Normalizer;
@@ -12,11 +16,11 @@ import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,14 +61,23 @@ public final class NameTokens {
     private static final Set<String> MANDARIN = new HashSet<>();
 
     static {
-        for (String line : Passwords.lines("pinyin.txt")) {
-            String[] words = line.split(" ", 3);
-            if (words[0].equals("surname")) {
-                SURNAMES.put(words[1], words[2]);
-            } else {
-                for (String end : words[2].split(" ")) {
-                    MANDARIN.add(words[1].equals("-") ? end : words[1] + end);
-                }
+        try (InputStream in = Objects.requireNonNull(NameTokens.class.getResourceAsStream("pinyin.txt"))) {
+            new String(in.readAllBytes(), StandardCharsets.UTF_8)
+                    .lines()
+                    .filter(line -> !line.isBlank() && !line.startsWith("#"))
+                    .map(line -> line.split(" ", 3))
+                    .forEach(NameTokens::learn);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void learn(String[] words) {
+        if (words[0].equals("surname")) {
+            SURNAMES.put(words[1], words[2]);
+        } else {
+            for (String end : words[2].split(" ")) {
+                MANDARIN.add(words[1].equals("-") ? end : words[1] + end);
             }
         }
     }
@@ -91,11 +104,8 @@ public final class NameTokens {
 
     /** Tokens with a given key; IllegalArgumentException when there is none of that version. */
     public NameTokens(KeyStore store, int version) {
-        byte[] key = store.key(KeyStore.Kind.TOKENS, version);
-        if (key == null) {
-            throw new IllegalArgumentException("no key of that version");
-        }
-        this.macs = ThreadLocal.withInitial(() -> Vault.newMac(new SecretKeySpec(key, "HmacSHA256")));
+        this.macs = ThreadLocal.withInitial(() -> store.mac(KeyStore.Kind.TOKENS, version));
+        macs.get(); // a missing key shows here and not at the first name
     }
 
     // ---- storing

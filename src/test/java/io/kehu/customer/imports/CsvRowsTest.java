@@ -1,4 +1,4 @@
-package io.kehu.job;
+package io.kehu.customer.imports;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,5 +1,7 @@
-package io.kehu.bus;
+package io.kehu.kernel;
 
+import io.kehu.bus.Operations;
+import io.kehu.bus.Problem;
 import io.vertx.core.Future;
 import java.util.List;
 import java.util.function.Consumer;
@@ -7,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * How a domain or sub-domain makes itself known: its verticle implements this and is named in {@code
- * META-INF/services/io.kehu.bus.Domain}. Every node makes one, and serves those whose top-level name its settings name. So a
+ * META-INF/services/io.kehu.kernel.Domain}. Every node makes one, and serves those whose top-level name its settings name. So a
  * new domain changes no line of the kernel.
  */
 public interface Domain {

@@ -1,23 +1,26 @@
-package io.kehu.customer;
+package io.kehu.customer.bulk;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
-import io.kehu.bus.Kernel;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
-import io.kehu.crypto.NameTokens;
 import io.kehu.crypto.Sha256;
-import io.kehu.event.Event;
+import io.kehu.customer.Customer;
+import io.kehu.customer.CustomerSeals;
+import io.kehu.customer.CustomerStore;
+import io.kehu.customer.identity.CustomerRules;
+import io.kehu.customer.identity.IdentityRules;
+import io.kehu.customer.identity.NameTokens;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
-import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.time.LocalDate;
@@ -43,7 +46,6 @@ public final class CustomerChunks {
             Set.of("customer.idTaken", "customer.externalIdTaken", "customer.notFound", "request.stale");
 
     private static final String READ = "customer:read";
-    private static final int MAX_PARTS = 5;
 
     private final CustomerSeals seals;
     private final CustomerStore store;
@@ -217,16 +219,16 @@ public final class CustomerChunks {
             ObjectNode checked = CustomerRules.checked(entry.draft, entry.draft::has, today);
             next = Customer.draft(id, checked, plan.place.branch, plan.place.manager);
         } else {
-            if (there.deletedAt() != null || (!plan.made.containsKey(id) && !isWithin(who, there))) {
+            if (there.deletedAt() != null || (!plan.made.containsKey(id) && !EntryRules.isWithin(who, there))) {
                 return Verdict.refused("/externalIds/0", "customer.externalIdTaken");
             }
             if (!entry.draft.path("kind").equals(there.facts().path("kind"))) {
                 return Verdict.refused("/kind", "field.notForKind");
             }
-            ObjectNode checked = CustomerRules.checked(merged(there, entry), entry.draft::has, today);
+            ObjectNode checked = CustomerRules.checked(EntryRules.merged(there, entry), entry.draft::has, today);
             // From the stored one, so that two changes of one customer are one new version.
             next = plan.before.getOrDefault(id, there).with(checked, there.branchId(), there.managerId());
-            if (isSame(there, next)) {
+            if (EntryRules.isSame(there, next)) {
                 return Verdict.UNCHANGED;
             }
         }
@@ -242,86 +244,6 @@ public final class CustomerChunks {
         }
         (isNew || plan.made.containsKey(id) ? plan.made : plan.changed).put(id, next);
         return isNew ? Verdict.CREATED : Verdict.CHANGED;
-    }
-
-    private static boolean isWithin(Principal who, Customer customer) {
-        return switch (who.scope()) {
-            case ALL -> true;
-            case BRANCH -> who.branchIds().contains(customer.branchId());
-            case OWN -> who.subject().equals(customer.managerId());
-            case NONE -> false;
-        };
-    }
-
-    /** What is known, with what is said now: documents by type and external ids by source, other lists as a whole. */
-    private static ObjectNode merged(Customer there, Entry entry) {
-        ObjectNode merged = there.toDraft();
-        entry.draft.properties().forEach(e -> {
-            String field = e.getKey();
-            if (field.equals("documents") || field.equals("externalIds")) {
-                merged.set(
-                        field, joined(merged.path(field), e.getValue(), field.equals("documents") ? "type" : "source"));
-                if (merged.path(field).size() > MAX_PARTS) {
-                    throw Problem.at("/" + field, "field.tooMany", Integer.toString(MAX_PARTS));
-                }
-            } else if (!merged.has(field) || !entry.defaults.contains(field)) {
-                merged.set(field, e.getValue());
-            }
-        });
-        return merged;
-    }
-
-    private static ArrayNode joined(JsonNode old, JsonNode given, String by) {
-        ArrayNode joined = io.kehu.bus.Json.MAPPER.createArrayNode();
-        Set<String> taken = new HashSet<>();
-        given.forEach(part -> taken.add(part.path(by).asText()));
-        for (JsonNode part : old) {
-            if (!taken.contains(part.path(by).asText())) {
-                joined.add(part);
-            }
-        }
-        for (JsonNode part : given) {
-            ObjectNode whole = io.kehu.bus.Json.object();
-            for (JsonNode former : old) {
-                // The same document keeps what the row does not say of it.
-                if (former.path(by).equals(part.path(by))
-                        && former.path("number").equals(part.path("number"))) {
-                    whole.setAll((ObjectNode) former);
-                }
-            }
-            whole.setAll((ObjectNode) part);
-            joined.add(whole);
-        }
-        return joined;
-    }
-
-    /** Amounts are the same however many zeros they end with, parts in whatever order they stand. */
-    private static boolean isSame(Customer one, Customer other) {
-        for (Fact fact : Fact.ALL) {
-            String a = one.fact(fact.field());
-            String b = other.fact(fact.field());
-            boolean same = (a != null && b != null && fact.type().equals("numeric"))
-                    ? new BigDecimal(a).compareTo(new BigDecimal(b)) == 0
-                    : Objects.equals(a, b);
-            if (!same) {
-                return false;
-            }
-        }
-        return parts(one).equals(parts(other));
-    }
-
-    private static Map<String, Object> parts(Customer customer) {
-        Map<String, Object> parts = new HashMap<>();
-        customer.personal().tree().properties().forEach(e -> {
-            if (e.getValue().isArray()) {
-                Set<JsonNode> set = new HashSet<>();
-                e.getValue().forEach(set::add);
-                parts.put(e.getKey(), set);
-            } else {
-                parts.put(e.getKey(), e.getValue());
-            }
-        });
-        return parts;
     }
 
     /**

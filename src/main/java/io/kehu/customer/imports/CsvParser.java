@@ -1,7 +1,7 @@
-package io.kehu.job;
+package io.kehu.customer.imports;
 
 import io.kehu.bus.Problem;
-import io.kehu.job.CsvRows.Row;
+import io.kehu.customer.imports.CsvRows.Row;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CharsetDecoder;

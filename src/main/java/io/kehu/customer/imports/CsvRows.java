@@ -1,4 +1,4 @@
-package io.kehu.job;
+package io.kehu.customer.imports;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Not commons-csv: that pulls from a blocking Reader, knows no bound for one record, and reads a gigabyte without a line
  * end into memory before it says anything.
  */
-public final class CsvRows {
+final class CsvRows {
     /** One record and one field count; more is not a table of people but a mistake. */
     static final int MAX_RECORD_BYTES = 1 << 20;
 
@@ -48,9 +48,9 @@ public final class CsvRows {
     private @Nullable Throwable broken;
     private @Nullable Promise<Void> filled;
 
-    /** Runs what computes, e.g. {@link JobRun#compute}. */
+    /** Runs what computes, e.g. {@code JobRun::compute}. */
     @FunctionalInterface
-    public interface Worker {
+    interface Worker {
         <T> Future<T> run(Callable<T> work);
     }
 
@@ -62,9 +62,9 @@ public final class CsvRows {
      * @param end the byte behind it
      * @param nextLine the number of the line behind it
      */
-    public record Row(long line, String[] fields, long end, long nextLine) {
+    record Row(long line, String[] fields, long end, long nextLine) {
         /** The field, empty where the record is too short. */
-        public String get(int column) {
+        String get(int column) {
             return column < fields.length ? fields[column] : "";
         }
     }
@@ -75,8 +75,8 @@ public final class CsvRows {
      * @param position after the last of them, for {@link CsvRows#open}; the file's bytes so far are its {@code byte}
      * @param isLast nothing follows
      */
-    public record Batch(List<Row> rows, ObjectNode position, boolean isLast) {
-        public long bytes() {
+    record Batch(List<Row> rows, ObjectNode position, boolean isLast) {
+        long bytes() {
             return position.path("byte").longValue();
         }
     }
@@ -109,8 +109,7 @@ public final class CsvRows {
      * @param source opens the file from a byte on, e.g. {@code from -> readable.read(from, Long.MAX_VALUE)}
      * @param position of an earlier batch of this file; null or an empty object for the beginning
      */
-    public static Future<CsvRows> open(
-            LongFunction<ReadStream<Buffer>> source, @Nullable ObjectNode position, Worker worker) {
+    static Future<CsvRows> open(LongFunction<ReadStream<Buffer>> source, @Nullable ObjectNode position, Worker worker) {
         CsvRows rows = new CsvRows(source.apply(0), worker, new CsvParser(0, 1, '\0'));
         return rows.next(1).compose(first -> {
             if (first.rows.isEmpty()) {
@@ -130,16 +129,16 @@ public final class CsvRows {
     }
 
     /** The names of the columns, without blanks around them. */
-    public List<String> header() {
+    List<String> header() {
         return header;
     }
 
-    public char separator() {
+    char separator() {
         return parser.separator();
     }
 
     /** At most so many rows; fewer only at the end or before a fault. One call at a time. */
-    public Future<Batch> next(int max) {
+    Future<Batch> next(int max) {
         if (ready.size() >= max || parser.isOver()) {
             return batch(max);
         }
