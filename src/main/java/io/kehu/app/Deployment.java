@@ -6,6 +6,7 @@ import io.kehu.bus.Kernel;
 import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
 import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
 import io.kehu.event.EventLog;
@@ -184,6 +185,8 @@ public final class Deployment {
         blobs.start();
         Jobs jobs = new Jobs(vertx, database, blobs, Options.jobs(settings));
         closers.add(jobs::close);
+        Passwords passwords = new Passwords(vertx, Options.passwords(settings.auth()));
+        closers.add(passwords::close);
         return Cache.open(vertx, Options.cache(settings)).map(cache -> {
             closers.add(cache::close);
             return new Kernel(
@@ -192,6 +195,7 @@ public final class Deployment {
                     new Clock(),
                     keys,
                     vault,
+                    passwords,
                     Options.rates(settings.rate(), cache, vault),
                     cache,
                     new EventLog(database),

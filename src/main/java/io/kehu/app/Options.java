@@ -7,6 +7,7 @@ import io.kehu.blob.S3Shelf;
 import io.kehu.bus.Call;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
+import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.http.Gate;
 import io.kehu.job.Jobs;
@@ -105,6 +106,11 @@ final class Options {
                 settings.cache().maxEntryBytes(),
                 usual.nearEntries(),
                 usual.nearMillis());
+    }
+
+    static Passwords.Options passwords(Settings.Auth from) {
+        return new Passwords.Options(
+                from.argon2MemoryKib(), from.hashWorkers(), from.hashesPerSecond(), from.hashQueue());
     }
 
     static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {

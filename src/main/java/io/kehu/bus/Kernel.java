@@ -5,6 +5,7 @@ import io.kehu.blob.Blobs;
 import io.kehu.cache.Cache;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.KeyStore;
+import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.event.EventLog;
 import io.kehu.job.Jobs;
@@ -24,6 +25,7 @@ public record Kernel(
         Clock clock,
         KeyStore keys,
         Vault vault,
+        Passwords passwords,
         RateLimit rates,
         Cache cache,
         EventLog events,

@@ -24,12 +24,12 @@ class PasswordsTest {
     @BeforeAll
     static void startAPool() {
         vertx = Vertx.vertx();
-        passwords = new Passwords(vertx, Passwords.MEMORY_KIB_MIN, 2, 3);
+        passwords = new Passwords(vertx, new Passwords.Options(Passwords.MEMORY_KIB_MIN, 2, 1_000, 3));
     }
 
     @AfterAll
     static void stopThePool() {
-        passwords.close();
+        await(passwords.close());
         await(vertx.close());
     }
 
@@ -77,7 +77,7 @@ class PasswordsTest {
 
     @Test
     void moreThanTheQueueHoldsIsRefusedAtOnceAndTheRestIsDone() {
-        Passwords narrow = new Passwords(vertx, Passwords.MEMORY_KIB_MIN, 2, 3);
+        Passwords narrow = new Passwords(vertx, new Passwords.Options(Passwords.MEMORY_KIB_MIN, 2, 1_000, 3));
         List<Future<Boolean>> attempts = IntStream.range(0, 50)
                 .mapToObj(i -> narrow.verify("guess " + i, narrow.absent()))
                 .toList();
@@ -95,7 +95,7 @@ class PasswordsTest {
 
     @Test
     void weakMemoryIsNotAccepted() {
-        assertThatThrownBy(() -> new Passwords(vertx, 1023, 1, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> new Passwords.Options(1_023, 1, 1, 1)).isInstanceOf(IllegalArgumentException.class);
     }
 
     @ParameterizedTest

@@ -68,6 +68,7 @@ final class SessionService {
         Guess guess = Guess.of(vault, username, call.meta().address());
         return mustBeReal(call)
                 .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
+                .compose(v -> mustFindRoom())
                 .compose(v -> limit(RateLimit.LOGIN, ""))
                 .compose(v -> look(guess, store.account(call, username), password))
                 .compose(seen -> seen.right ? enter(call, guess, seen.account()) : refuse(call, guess, seen));
@@ -92,6 +93,11 @@ final class SessionService {
                 .compose(decision -> decision.allowed()
                         ? Future.succeededFuture()
                         : Future.failedFuture(tooMany((decision.retryAfterMillis() + 999) / 1000)));
+    }
+
+    /** What would be refused at its hash is refused before it costs the database anything. */
+    private Future<Void> mustFindRoom() {
+        return passwords.full() ? Future.failedFuture(tooMany(1)) : Future.succeededFuture();
     }
 
     private static Problem tooMany(long seconds) {

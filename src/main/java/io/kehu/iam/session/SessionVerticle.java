@@ -28,7 +28,7 @@ public final class SessionVerticle implements Domain {
                 new SessionStore(kernel.database(), kernel.vault()),
                 kernel.vault(),
                 new Tokens(new Signer(kernel.keys(), "kehu"), lives),
-                StaffVerticle.passwords(kernel),
+                kernel.passwords(),
                 StaffVerticle.profile(kernel),
                 kernel.rates());
         return Operations.at("iam.session")

@@ -18,7 +18,7 @@ public final class StaffVerticle implements Domain {
                 kernel.database(),
                 new StaffStore(kernel.database(), kernel.vault()),
                 kernel.vault(),
-                passwords(kernel),
+                kernel.passwords(),
                 profile(kernel),
                 kernel.cache(),
                 Duration.ofSeconds(kernel.number("cache.seconds")),
@@ -37,7 +37,7 @@ public final class StaffVerticle implements Domain {
         StaffStore store = new StaffStore(kernel.database(), kernel.vault());
         String mode = kernel.text("mode").toLowerCase(Locale.ROOT);
         if (!mode.equals("production")) {
-            return DemoStaff.seed(kernel.database(), store, passwords(kernel))
+            return DemoStaff.seed(kernel.database(), store, kernel.passwords())
                     .map(made -> mode.equals("demo") ? DemoStaff.greeting() : List.of());
         }
         return DemoStaff.exist(store)
@@ -52,20 +52,11 @@ public final class StaffVerticle implements Domain {
         return FirstAdministrator.create(
                         kernel.database(),
                         new StaffStore(kernel.database(), kernel.vault()),
-                        passwords(kernel),
+                        kernel.passwords(),
                         profile(kernel),
                         username,
                         password)
                 .map(made -> made);
-    }
-
-    /** Hashing as the settings say; every holder counts its own queue before the shared workers. */
-    public static Passwords passwords(Kernel kernel) {
-        return new Passwords(
-                kernel.vertx(),
-                kernel.number("auth.argon2MemoryKib"),
-                kernel.number("auth.hashWorkers"),
-                kernel.number("auth.hashQueue"));
     }
 
     public static Passwords.Profile profile(Kernel kernel) {
