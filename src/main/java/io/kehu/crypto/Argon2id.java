@@ -52,7 +52,7 @@ final class Argon2id {
      * A stack of cleared blocks. Bouncy Castle's FixedBlockPool locks for each of the 47,000 blocks and clears them both
      * when they come back and when they go out, a tenth of the CPU time of a hash.
      */
-    private static final class Blocks implements BlockPool {
+    static final class Blocks implements BlockPool {
         private final Block[] free;
         private int count;
 

@@ -1,5 +1,6 @@
 package io.kehu.crypto;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -91,6 +92,45 @@ class PasswordsTest {
                                 Problem.class, p -> assertThat(p.code()).isEqualTo("request.tooManyRequests")));
         Awaitility.await().until(() -> narrow.waiting() == 0);
         assertThat(await(narrow.verify("after", narrow.absent()))).isFalse();
+    }
+
+    @Test
+    void manyAtOnceDoNotDisturbEachOther() {
+        Passwords wide = new Passwords(vertx, new Passwords.Options(1_024, 4, 1_000, 200));
+        List<Future<String>> hashes = IntStream.range(0, 50)
+                .mapToObj(i -> wide.hash("password of " + i))
+                .toList();
+        List<Future<Boolean>> looks = IntStream.range(0, 100)
+                .mapToObj(i ->
+                        hashes.get(i % 50).compose(phc -> wide.verify("password of " + (i < 50 ? i : i - 49), phc)))
+                .toList();
+        for (int i = 0; i < 100; i++) {
+            assertThat(await(looks.get(i))).isEqualTo(i < 50);
+        }
+    }
+
+    @Test
+    void hashesBeginAtEvenIntervalsHoweverManyWorkersAreFree() {
+        Passwords paced = new Passwords(vertx, new Passwords.Options(1_024, 4, 50, 20));
+        long begin = System.nanoTime();
+        List<Future<Boolean>> looks = IntStream.range(0, 11)
+                .mapToObj(i -> paced.verify("guess " + i, paced.absent()))
+                .toList();
+        looks.forEach(look -> assertThat(await(look)).isFalse());
+        // Ten intervals of 20 ms, each begun at most 1 ms early: slower is possible, faster is not.
+        assertThat(System.nanoTime() - begin).isGreaterThanOrEqualTo(MILLISECONDS.toNanos(190));
+    }
+
+    @Test
+    void aFullQueueSaysSoBeforeAnythingIsAskedOfIt() {
+        Passwords narrow = new Passwords(vertx, new Passwords.Options(1_024, 1, 1, 1));
+        assertThat(narrow.full()).isFalse();
+        Future<String> running = narrow.hash("first");
+        assertThat(narrow.full()).isFalse();
+        Future<String> waiting = narrow.hash("second");
+        assertThat(narrow.full()).isTrue();
+        assertThat(await(running)).isNotEqualTo(await(waiting));
+        Awaitility.await().until(() -> !narrow.full());
     }
 
     @Test
