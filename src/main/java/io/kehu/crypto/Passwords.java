@@ -29,8 +29,8 @@ import java.util.regex.Pattern;
 
 /**
  * Keeps passwords as Argon2id (RFC 9106) in the PHC string format, e.g. {@code $argon2id$v=19$m=47104,t=1,p=1$salt$hash}
- * (OWASP: m >= 46 MiB for t=1, p=1). A hash takes about 30 ms of a core, so hashes are computed on workers of their own and
- * begin at even intervals, however many are wanted: that bounds what sign-ins can take from everybody else. A few may
+ * (OWASP: m >= 46 MiB for t=1, p=1). A hash takes about 30 ms of a core, so hashes are computed on workers of their own
+ * and begin at even intervals, however many are wanted: that bounds what sign-ins can take from everybody else. A few may
  * wait for their turn, more are answered 429. One object per node, or the bounds would not be the node's.
  */
 public final class Passwords {
@@ -114,11 +114,10 @@ public final class Passwords {
 
     /** Hashes a new password. Fails with {@code request.tooManyRequests} when the queue is full. */
     public Future<String> hash(String password) {
-        byte[] secret = bytes(password);
         return onWorker(generator -> {
             byte[] salt = new byte[SALT_BYTES];
             random.nextBytes(salt);
-            return phc(salt, generator.hash(secret, salt, memoryKib, 1, 1, HASH_BYTES));
+            return phc(salt, generator.hash(bytes(password), salt, memoryKib, 1, 1, HASH_BYTES));
         });
     }
 
@@ -139,9 +138,9 @@ public final class Passwords {
             return Future.failedFuture(new IllegalStateException("a stored password hash asks for too much"));
         }
         // A password too long to be anybody's still costs a hash, so that the time says nothing.
-        byte[] secret = bytes(length(password) > LENGTH_MAX ? "" : password);
         boolean possible = length(password) <= LENGTH_MAX;
         return onWorker(generator -> {
+            byte[] secret = bytes(possible ? password : "");
             byte[] wanted = Base64.getDecoder().decode(parts.group(5));
             byte[] salt = Base64.getDecoder().decode(parts.group(4));
             byte[] given = generator.hash(secret, salt, memory, iterations, lanes, wanted.length);

@@ -40,14 +40,14 @@ import picocli.CommandLine.Option;
         description = "Load and cost measurements of Kehu on loopback.",
         mixinStandardHelpOptions = true,
         scope = CommandLine.ScopeType.INHERIT,
-        subcommands = {Bare.class})
+        subcommands = {Bare.class, Timing.class})
 public final class Load {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String HEADER = """
             | run | answers | per second | p50 ms | p95 ms | p99 ms | max ms | errors | server CPU µs/request | PostgreSQL | generator |
             | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |""";
 
-    private final PrintStream out;
+    final PrintStream out;
 
     Load(PrintStream out) {
         this.out = out;

@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class Requests {
     static final String LOGIN = "/v1/auth/login";
+    static final String STAFF = "/v1/staff";
     static final String CUSTOMERS = "/v1/customers";
     static final String SEARCH = "/v1/customers/search";
 
