@@ -108,6 +108,11 @@ final class Options {
                 usual.nearMillis());
     }
 
+    static Passwords.Options passwords(Settings.Auth from) {
+        return new Passwords.Options(
+                from.argon2MemoryKib(), from.hashWorkers(), from.hashesPerSecond(), from.hashQueue());
+    }
+
     static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
         Map<String, RateLimit.Limit> limits = new LinkedHashMap<>();
         limits.put(RateLimit.LOGIN_PER_ADDRESS, perMinute(rate.loginPerAddressPerMinute()));
@@ -124,10 +129,6 @@ final class Options {
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {
         return new RateLimit.Limit(Math.min(1_000_000, permits * burstSeconds), permits, Duration.ofSeconds(1));
-    }
-
-    static Passwords passwords(Vertx vertx, Settings.Auth auth) {
-        return new Passwords(vertx, auth.argon2MemoryKib(), auth.hashWorkers(), auth.hashQueue());
     }
 
     static HttpServerOptions api(Settings.Http http) {
