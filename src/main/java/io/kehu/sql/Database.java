@@ -24,6 +24,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -48,6 +49,7 @@ public final class Database {
 
     private final Vertx vertx;
     private final Map<Call.Lane, Pool> pools = new EnumMap<>(Call.Lane.class);
+    private final Map<Call.Lane, Lane> lanes;
     private final Answers answers;
 
     /**
@@ -89,7 +91,8 @@ public final class Database {
     public Database(Vertx vertx, Options options, Answers answers) {
         this.vertx = vertx;
         this.answers = answers;
-        options.lanes().forEach((lane, size) -> pools.put(lane, pool(vertx, options, lane, size)));
+        this.lanes = options.lanes();
+        lanes.forEach((lane, size) -> pools.put(lane, pool(vertx, options, lane, size)));
     }
 
     private static Pool pool(Vertx vertx, Options options, Call.Lane lane, Lane size) {
@@ -134,9 +137,17 @@ public final class Database {
         return query(call.pool(), sql, args);
     }
 
-    /** Reads, or does the kernel's own unaudited housekeeping, in a lane. */
+    /**
+     * Reads, or does the kernel's own unaudited housekeeping, in a lane. Waits for a connection and for the answer no longer
+     * than the statement may run: a server that hangs does not keep that time itself. Its connection stays taken until it
+     * answers or the line is cut, so what hangs is bounded by the pool.
+     */
     public Future<RowSet<Row>> query(Call.Lane lane, String sql, Tuple args) {
-        return lane(lane).preparedQuery(sql).execute(args).recover(Failures::translated);
+        return lane(lane)
+                .preparedQuery(sql)
+                .execute(args)
+                .timeout(bounds(lane).statementTimeoutMillis(), TimeUnit.MILLISECONDS)
+                .recover(Failures::translated);
     }
 
     /** The single row, or the problem where there is none. */
@@ -200,6 +211,10 @@ public final class Database {
 
     public Future<Void> close() {
         return Future.join(pools.values().stream().map(Pool::close).toList()).mapEmpty();
+    }
+
+    private Lane bounds(Call.Lane lane) {
+        return Objects.requireNonNull(lanes.get(lane), lane::name);
     }
 
     private Pool lane(Call.Lane lane) {

@@ -1,0 +1,134 @@
+package io.kehu.fault;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.kehu.TestKehu;
+import io.kehu.TestKehu.Caller;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** PostgreSQL is away or hangs under load: refusals meanwhile, nothing lost, healed without a new start of Kehu. */
+class PostgresqlFaultTest {
+    private static final int CLIENTS = 4;
+    private static final Duration START = Duration.ofSeconds(20);
+    private static final Duration HEALED = Duration.ofSeconds(5);
+    /** An operation may take three seconds; what is more is for a machine that has other things to do. */
+    private static final long TOLD_MILLIS = 4_500;
+
+    private static final long MAX_GROWTH_BYTES = 64L << 20;
+
+    @TempDir
+    static Path folder;
+
+    private static OwnPostgres postgres;
+    private static TestKehu kehu;
+    private static Caller operator;
+
+    @BeforeAll
+    static void start() throws Exception {
+        // So that a short stall too is longer than what a node trusts its memory of callers for.
+        postgres = OwnPostgres.start(folder, Map.of("KEHU_AUTH_REVOCATION_STALE_MILLIS", "1000"));
+        kehu = TestKehu.on(postgres.settings());
+        kehu.addNode(kehu.settings());
+        operator = kehu.caller("operator");
+    }
+
+    @AfterAll
+    static void stop() {
+        kehu.close();
+        postgres.close();
+    }
+
+    private static Clients clients(int number) {
+        return new Clients(kehu, operator, number, () -> List.of(kehu.port()));
+    }
+
+    @Test
+    void aRestartIsHealedFromAndLosesNothing() throws Exception {
+        restart(2);
+    }
+
+    @Test
+    @Tag("fault")
+    void fiftyRestartsAreHealedFromAndLoseNothing() throws Exception {
+        restart(50);
+    }
+
+    private void restart(int rounds) throws Exception {
+        try (Clients clients = clients(CLIENTS)) {
+            clients.awaitMore(20, START);
+            for (int round = 0; round < rounds; round++) {
+                postgres.stop(round % 2 == 0 ? OwnPostgres.Stop.FAST : OwnPostgres.Stop.IMMEDIATE);
+                int refused = refusals(clients);
+                await().atMost(HEALED).until(() -> refusals(clients) > refused);
+                operator.get("/v1/branches").is(503);
+                postgres.start();
+                clients.awaitMore(CLIENTS, HEALED);
+                operator.get("/v1/branches").is(200);
+            }
+            clients.finish().everythingIsThereOnce();
+            System.out.println(rounds + " restarts: " + clients);
+            assertThat(clients.longestMillis()).isLessThan(TOLD_MILLIS);
+        }
+    }
+
+    private static int refusals(Clients clients) {
+        return clients.troubles().values().stream().mapToInt(Integer::intValue).sum();
+    }
+
+    @Test
+    void whileItHangsEveryCallerIsToldInTimeAndAfterwardsAllIsWell() throws Exception {
+        stall(Duration.ofSeconds(4));
+    }
+
+    @Test
+    @Tag("fault")
+    void aStallOfHalfAMinuteHoldsNobodyUpAndGrowsNothing() throws Exception {
+        long before = heapBytes();
+        stall(Duration.ofSeconds(30));
+        long grown = heapBytes() - before;
+        System.out.println("grown by " + (grown >> 20) + " MB");
+        assertThat(grown).isLessThan(MAX_GROWTH_BYTES);
+    }
+
+    private void stall(Duration length) throws Exception {
+        // Leaves many connections that do nothing: whoever asks next is not refused for want of one.
+        try (Clients warm = clients(8 * CLIENTS)) {
+            warm.awaitMore(8 * CLIENTS, START);
+            warm.finish();
+        }
+        try (Clients clients = clients(CLIENTS)) {
+            clients.awaitMore(CLIENTS, START);
+            long began = System.nanoTime();
+            postgres.stall();
+            try {
+                await().atMost(length.plusSeconds(10)).until(() -> {
+                    operator.get("/v1/branches").is(503);
+                    return System.nanoTime() - began > length.toNanos();
+                });
+            } finally {
+                postgres.resume();
+            }
+            clients.awaitMore(CLIENTS, HEALED);
+            operator.get("/v1/branches").is(200);
+            clients.finish().everythingIsThereOnce();
+            System.out.println("stalled for " + length + ": " + clients);
+            assertThat(clients.troubles()).containsKey("503 request.unknown");
+            assertThat(clients.longestMillis()).isLessThan(TOLD_MILLIS);
+        }
+    }
+
+    private static long heapBytes() {
+        System.gc();
+        return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+    }
+}
