@@ -309,21 +309,18 @@ public final class Database {
                         reply == null ? null : reply.etag(),
                         reply == null ? null : reply.location()));
         Future<?> committed = tx.commit();
-        return left.compose(
-                        ok -> committed,
-                        failure -> rollback(tx.connection()).transform(v -> Future.failedFuture(failure)))
-                .recover(failure -> {
-                    Throwable meaning = Failures.translate(failure);
-                    if (!Failures.isCertain(failure)) {
-                        LOG.atWarn()
-                                .addKeyValue("requestId", tx.call().meta().requestId())
-                                .addKeyValue("operation", tx.call().operationId())
-                                .log("the answer to COMMIT was lost");
-                        meaning = Problem.of("request.unknown");
-                    }
-                    return Future.failedFuture(meaning);
-                })
-                .mapEmpty();
+        return left.transform(written -> committed.transform(ended -> {
+            Throwable failure = written.failed() ? written.cause() : ended.cause();
+            // A COMMIT that is answered after leave() has failed was answered with ROLLBACK.
+            if (failure == null || (written.failed() && ended.succeeded()) || Failures.isCertain(failure)) {
+                return failure == null ? Future.succeededFuture() : Failures.translated(failure);
+            }
+            LOG.atWarn()
+                    .addKeyValue("requestId", tx.call().meta().requestId())
+                    .addKeyValue("operation", tx.call().operationId())
+                    .log("the answer to COMMIT was lost");
+            return Future.failedFuture(Problem.of("request.unknown"));
+        }));
     }
 
     /** What a dry run ends with: deferred constraints have their say, then nothing stays. */

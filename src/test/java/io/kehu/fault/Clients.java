@@ -138,6 +138,10 @@ final class Clients implements AutoCloseable {
         return counted;
     }
 
+    int refusals() {
+        return troubles.values().stream().mapToInt(AtomicInteger::get).sum();
+    }
+
     /** The longest wait for any answer. */
     long longestMillis() {
         return longestMillis.get();

@@ -9,6 +9,7 @@ import io.kehu.sql.Migrations;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -18,6 +19,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -75,6 +77,13 @@ final class OwnPostgres implements AutoCloseable {
                 .until(() -> all.stream().noneMatch(ProcessHandle::isAlive));
     }
 
+    /** What an operator does with a server that has given up; nothing where it runs. */
+    void startWhereItEnded() throws IOException, InterruptedException {
+        if (running().isEmpty()) {
+            start();
+        }
+    }
+
     /** Starts the stopped server with the options of its former start. */
     void start() throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
@@ -117,10 +126,16 @@ final class OwnPostgres implements AutoCloseable {
     }
 
     private ProcessHandle postmaster() {
+        return running().orElseThrow();
+    }
+
+    private Optional<ProcessHandle> running() {
         try {
             long pid = Long.parseLong(
                     Files.readAllLines(data.resolve("postmaster.pid")).get(0).strip());
-            return ProcessHandle.of(pid).orElseThrow();
+            return ProcessHandle.of(pid).filter(ProcessHandle::isAlive);
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
         } catch (IOException e) {
             throw new IllegalStateException(e);
         }

@@ -68,8 +68,8 @@ class PostgresqlFaultTest {
             clients.awaitMore(20, START);
             for (int round = 0; round < rounds; round++) {
                 postgres.stop(round % 2 == 0 ? OwnPostgres.Stop.FAST : OwnPostgres.Stop.IMMEDIATE);
-                int refused = refusals(clients);
-                await().atMost(HEALED).until(() -> refusals(clients) > refused);
+                int refused = clients.refusals();
+                await().atMost(HEALED).until(() -> clients.refusals() > refused);
                 operator.get("/v1/branches").is(503);
                 postgres.start();
                 clients.awaitMore(CLIENTS, HEALED);
@@ -79,10 +79,6 @@ class PostgresqlFaultTest {
             System.out.println(rounds + " restarts: " + clients);
             assertThat(clients.longestMillis()).isLessThan(TOLD_MILLIS);
         }
-    }
-
-    private static int refusals(Clients clients) {
-        return clients.troubles().values().stream().mapToInt(Integer::intValue).sum();
     }
 
     @Test
