@@ -6,7 +6,6 @@ import static org.awaitility.Awaitility.await;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -98,19 +97,9 @@ class ImportKillTest {
         for (int row = 1; row <= rows; row++) {
             csv.append("张三").append(row).append(row % FAULTY == 0 ? ",30.02.1980\n" : ",01.02.1980\n");
         }
-        byte[] file = csv.toString().getBytes(StandardCharsets.UTF_8);
-        String upload =
-                operator.post("/v1/uploads", """
-                        {"purpose": "customer-import", "name": "customers.csv", "size": %d}""".formatted(file.length)).is(201).header("Location");
-        operator.send("PUT", upload, file, "Content-Type", "application/octet-stream")
-                .is(200);
-        // No external id: nothing but the position keeps a row from being entered twice.
-        return operator.post("/v1/imports", """
-                {"uploadId": "%s", "mapping": {"kind": "person", "fields": [
-                    {"field": "name", "column": "name"},
-                    {"field": "birthDate", "column": "born", "dateFormat": "dd.MM.yyyy"}]}}""".formatted(upload.substring(upload.lastIndexOf('/') + 1)))
-                .is(202)
-                .header("Location");
+        return Imports.begin(operator, csv.toString(), """
+                {"field": "name", "column": "name"},
+                {"field": "birthDate", "column": "born", "dateFormat": "dd.MM.yyyy"}""");
     }
 
     private static void everyRowIsThereOnce(TestKehu kehu, Caller operator, String path, int rows) {

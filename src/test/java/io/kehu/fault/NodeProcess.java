@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.kehu.app.Settings;
+import io.kehu.bus.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** A node as a process of its own, on the servers, keys and files of a house; a test may kill it, stop it or stall it. */
 final class NodeProcess implements AutoCloseable {
@@ -22,12 +24,14 @@ final class NodeProcess implements AutoCloseable {
 
     private final Process process;
     private final Path output;
+    private final Path log;
     private int port;
     private int managementPort;
 
-    private NodeProcess(Process process, Path output) {
+    private NodeProcess(Process process, Path output, Path log) {
         this.process = process;
         this.output = output;
+        this.log = log;
     }
 
     /** Starts a node; {@link #awaitReady} waits for it. Other settings are named as in the environment. */
@@ -63,12 +67,14 @@ final class NodeProcess implements AutoCloseable {
                 house.keys().folder().toString(),
                 "KEHU_BLOB_FOLDER",
                 house.blob().folder().toString()));
-        environment.put("KEHU_LOG_FOLDER", folder.resolve(name + "-log").toString());
+        environment.put("KEHU_AUTH_ARGON2_MEMORY_KIB", "1024");
+        Path log = folder.resolve(name + "-log");
+        environment.put("KEHU_LOG_FOLDER", log.toString());
         environment.putAll(more);
         builder.directory(folder.toFile());
         Path output = Files.createTempFile(folder, name + "-", ".out");
         builder.redirectErrorStream(true).redirectOutput(output.toFile());
-        return new NodeProcess(builder.start(), output);
+        return new NodeProcess(builder.start(), output, log.resolve("kehu.log"));
     }
 
     NodeProcess awaitReady() {
@@ -86,6 +92,17 @@ final class NodeProcess implements AutoCloseable {
             throw new IllegalStateException(said());
         }
         return Integer.parseInt(matcher.group(1));
+    }
+
+    /** How far the clock of its machine is ahead of ours, by the time of the first line in its log; to some seconds. */
+    long clockAheadSeconds() throws IOException {
+        try (Stream<String> lines = Files.lines(log)) {
+            long millis = Json.MAPPER
+                    .readTree(lines.findFirst().orElseThrow())
+                    .required("timestamp")
+                    .longValue();
+            return (millis - process.info().startInstant().orElseThrow().toEpochMilli()) / 1_000;
+        }
     }
 
     private String said() {
