@@ -47,7 +47,8 @@ public final class Ticker {
         if (!closing.isComplete()) {
             return;
         }
-        closing = database.query(Call.Lane.POINT, CLOSE, Tuple.tuple())
+        // In the lane of its own kind: callers who queue for a connection must not hold up what everybody follows.
+        closing = database.query(Call.Lane.JOB, CLOSE, Tuple.tuple())
                 .onSuccess(rows -> {
                     failing = false;
                     if (rows.iterator().next().getLong(0) != null) {

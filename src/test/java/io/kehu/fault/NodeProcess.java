@@ -19,7 +19,7 @@ import java.util.stream.Stream;
 /** A node as a process of its own, on the servers, keys and files of a house; a test may kill it, stop it or stall it. */
 final class NodeProcess implements AutoCloseable {
     private static final Duration START = Duration.ofSeconds(90);
-    private static final Pattern API = Pattern.compile("API +http://127\\.0\\.0\\.1:(\\d+)/v1");
+    private static final Pattern API = Pattern.compile("API +http://127\\.0\\.0\\.1:(-?\\d+)/v1");
     private static final Pattern MANAGEMENT = Pattern.compile("http://127\\.0\\.0\\.1:(\\d+)/health/ready");
 
     private final Process process;

@@ -5,11 +5,17 @@ import static org.awaitility.Awaitility.await;
 
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Caller;
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -23,6 +29,9 @@ class PostgresqlFaultTest {
     private static final Duration HEALED = Duration.ofSeconds(5);
     /** An operation may take three seconds; what is more is for a machine that has other things to do. */
     private static final long TOLD_MILLIS = 4_500;
+
+    /** A blocked loop would take as long as PostgreSQL does. */
+    private static final long LIVE_MILLIS = 1_000;
 
     private static final long MAX_GROWTH_BYTES = 64L << 20;
 
@@ -90,13 +99,14 @@ class PostgresqlFaultTest {
     @Tag("fault")
     void aStallOfHalfAMinuteHoldsNobodyUpAndGrowsNothing() throws Exception {
         long before = heapBytes();
-        stall(Duration.ofSeconds(30));
+        assertThat(stall(Duration.ofSeconds(30))).isLessThan(LIVE_MILLIS);
         long grown = heapBytes() - before;
         System.out.println("grown by " + (grown >> 20) + " MB");
         assertThat(grown).isLessThan(MAX_GROWTH_BYTES);
     }
 
-    private void stall(Duration length) throws Exception {
+    /** The answer is the longest time, in ms, that an event loop with nothing to wait for took to say so. */
+    private long stall(Duration length) throws Exception {
         // Leaves many connections that do nothing: whoever asks next is not refused for want of one.
         try (Clients warm = clients(8 * CLIENTS)) {
             warm.awaitMore(8 * CLIENTS, START);
@@ -104,10 +114,12 @@ class PostgresqlFaultTest {
         }
         try (Clients clients = clients(CLIENTS)) {
             clients.awaitMore(CLIENTS, START);
+            AtomicLong longestLiveMillis = new AtomicLong();
             long began = System.nanoTime();
             postgres.stall();
             try {
                 await().atMost(length.plusSeconds(10)).until(() -> {
+                    longestLiveMillis.accumulateAndGet(liveMillis(), Math::max);
                     operator.get("/v1/branches").is(503);
                     return System.nanoTime() - began > length.toNanos();
                 });
@@ -117,10 +129,18 @@ class PostgresqlFaultTest {
             clients.awaitMore(CLIENTS, HEALED);
             operator.get("/v1/branches").is(200);
             clients.finish().everythingIsThereOnce();
-            System.out.println("stalled for " + length + ": " + clients);
+            System.out.println("stalled for " + length + ": " + clients + ", loops " + longestLiveMillis + " ms");
             assertThat(clients.troubles()).containsKey("503 request.unknown");
             assertThat(clients.longestMillis()).isLessThan(TOLD_MILLIS);
+            return longestLiveMillis.get();
         }
+    }
+
+    private static long liveMillis() throws IOException, InterruptedException {
+        long began = System.nanoTime();
+        URI live = URI.create("http://127.0.0.1:" + kehu.managementPort() + "/health/live");
+        HttpClient.newHttpClient().send(HttpRequest.newBuilder(live).build(), HttpResponse.BodyHandlers.discarding());
+        return (System.nanoTime() - began) / 1_000_000;
     }
 
     private static long heapBytes() {
