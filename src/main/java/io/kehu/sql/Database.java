@@ -360,9 +360,12 @@ public final class Database {
         problem.args().forEach(args::add);
         return enter(tx, false, hash)
                 .compose(v -> leaveAndCommit(tx, null))
-                .transform(stored -> Failures.isKeyTaken(stored.cause())
-                        ? rollback(connection).transform(v -> replay(connection, call, hash))
-                        : Future.failedFuture(stored.succeeded() ? problem : Failures.translate(stored.cause())));
+                .transform(stored -> stored.succeeded()
+                        ? Future.failedFuture(problem)
+                        : rollback(connection)
+                                .transform(v -> Failures.isKeyTaken(stored.cause())
+                                        ? replay(connection, call, hash)
+                                        : Failures.translated(stored.cause())));
     }
 
     private Future<Reply> replay(SqlConnection connection, Call call, byte[] hash) {

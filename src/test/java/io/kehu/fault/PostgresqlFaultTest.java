@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** PostgreSQL is away or hangs under load: refusals meanwhile, nothing lost, healed without a new start of Kehu. */
 class PostgresqlFaultTest {
+    private static final HttpClient CLIENT = HttpClient.newHttpClient();
     private static final int CLIENTS = 4;
     private static final Duration START = Duration.ofSeconds(20);
     private static final Duration HEALED = Duration.ofSeconds(5);
@@ -139,7 +140,7 @@ class PostgresqlFaultTest {
     private static long liveMillis() throws IOException, InterruptedException {
         long began = System.nanoTime();
         URI live = URI.create("http://127.0.0.1:" + kehu.managementPort() + "/health/live");
-        HttpClient.newHttpClient().send(HttpRequest.newBuilder(live).build(), HttpResponse.BodyHandlers.discarding());
+        CLIENT.send(HttpRequest.newBuilder(live).build(), HttpResponse.BodyHandlers.discarding());
         return (System.nanoTime() - began) / 1_000_000;
     }
 
