@@ -46,10 +46,15 @@ final class OwnPostgres implements AutoCloseable {
         own.put("KEHU_POSTGRESQL_DATA_FOLDER", data.toString());
         own.put("KEHU_POSTGRESQL_EMBEDDED_PORT", Integer.toString(freePort()));
         embedded = Embedded.start(TestServers.settings(own));
-        program = Path.of(postmaster().info().command().orElseThrow());
-        Migrations.run(settings().postgresql());
-        // Test mode does without it for speed; here an acknowledged commit must outlive a crash of the server.
-        superuser("ALTER DATABASE kehu SET synchronous_commit = on");
+        try {
+            program = Path.of(postmaster().info().command().orElseThrow());
+            Migrations.run(settings().postgresql());
+            // Test mode does without it for speed; here an acknowledged commit must outlive a crash of the server.
+            superuser("ALTER DATABASE kehu SET synchronous_commit = on");
+        } catch (RuntimeException | SQLException e) {
+            embedded.close();
+            throw e;
+        }
     }
 
     static OwnPostgres start(Path folder, Map<String, String> more) throws IOException, SQLException {

@@ -54,8 +54,11 @@ class PostgresqlFaultTest {
 
     @AfterAll
     static void stop() {
-        kehu.close();
-        postgres.close();
+        try {
+            kehu.close();
+        } finally {
+            postgres.close();
+        }
     }
 
     private static Clients clients(int number) {

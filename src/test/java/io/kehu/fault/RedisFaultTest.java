@@ -36,9 +36,12 @@ class RedisFaultTest {
 
     @AfterEach
     void stop() {
-        kehu.close();
-        redis.close();
-        vertx.close();
+        try {
+            kehu.close();
+        } finally {
+            redis.close();
+            vertx.close();
+        }
     }
 
     @Test
