@@ -44,6 +44,11 @@ final class Options {
     private static final int S3_CONNECTIONS = 16;
     private static final int S3_ATTEMPTS = 4;
 
+    /** After which a silent member is left out, so that no more calls are sent to it; a pause of its memory is shorter. */
+    private static final String SILENT_SECONDS = "15";
+    /** How often members that lost each other look whether they can be one cluster again; five minutes if left alone. */
+    private static final String MERGE_SECONDS = "10";
+
     private Options() {}
 
     static BlobStore files(Vertx vertx, Settings.Blob from) {
@@ -185,6 +190,9 @@ final class Options {
         config.setProperty("hazelcast.phone.home.enabled", "false");
         config.setProperty("hazelcast.shutdownhook.enabled", "false");
         config.setProperty("hazelcast.wait.seconds.before.join", "0");
+        config.setProperty("hazelcast.max.no.heartbeat.seconds", SILENT_SECONDS);
+        config.setProperty("hazelcast.merge.first.run.delay.seconds", MERGE_SECONDS);
+        config.setProperty("hazelcast.merge.next.run.delay.seconds", MERGE_SECONDS);
         config.getNetworkConfig()
                 .setPort(cluster.port())
                 .setPortAutoIncrement(false)

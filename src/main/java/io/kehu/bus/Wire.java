@@ -98,7 +98,7 @@ public final class Wire {
                         meta.get("ifMatch").textValue(),
                         meta.get("purpose").textValue(),
                         meta.get("address").textValue()),
-                System.currentTimeMillis() + node.get("remainingMillis").longValue());
+                Call.deadlineIn(node.get("remainingMillis").longValue()));
     }
 
     /** A principal as JSON, for the wire and for work that outlives its request. */
