@@ -3,9 +3,9 @@ package io.kehu.fault;
 import static org.awaitility.Awaitility.await;
 
 import io.kehu.app.Embedded;
+import io.kehu.app.Migrations;
 import io.kehu.app.Settings;
 import io.kehu.app.TestServers;
-import io.kehu.sql.Migrations;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
