@@ -13,6 +13,7 @@ import io.kehu.http.AccessLog;
 import io.kehu.http.ApiVerticle;
 import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
+import io.kehu.http.Certificate;
 import io.kehu.http.Connections;
 import io.kehu.http.Contract;
 import io.kehu.http.EventStream;
@@ -296,7 +297,7 @@ public final class Deployment {
                 new BusBridge(
                         vertx, settings.calls().maxInFlight(), settings.calls().maxReplyBytes()),
                 authenticator,
-                new Gate(http.trustedProxies(), kernel.rates()),
+                new Gate(http.trustedProxies(), http.proxyHeader() == Settings.ProxyHeader.FORWARDED, kernel.rates()),
                 new Pages(contract),
                 accessLog,
                 connections,
@@ -313,7 +314,28 @@ public final class Deployment {
         return revocations
                 .start(auth.revocationPollMillis())
                 .compose(v -> manage(kernel))
-                .compose(v -> listen(options, parts));
+                .compose(v -> http.tls().enabled() ? listenWithTls(options, parts) : listen(options, parts));
+    }
+
+    private Future<Void> listenWithTls(ApiVerticle.Options options, ApiVerticle.Parts parts) {
+        Settings.Tls tls = settings.http().tls();
+        Certificate certificate = new Certificate(vertx, tls.certificate(), tls.key());
+        return certificate
+                .renewed()
+                .recover(failure -> Future.failedFuture(new StartFailure("http.tls: " + failure.getMessage())))
+                .compose(pair -> {
+                    options.server().setKeyCertOptions(pair);
+                    return listen(options, parts);
+                })
+                .onSuccess(v -> {
+                    Runnable end = certificate.watch(
+                            tls.reloadMillis(),
+                            pair -> Objects.requireNonNull(firstApi).serve(pair));
+                    closers.add(() -> {
+                        end.run();
+                        return Future.succeededFuture();
+                    });
+                });
     }
 
     private Future<Void> listen(ApiVerticle.Options options, ApiVerticle.Parts parts) {

@@ -62,7 +62,14 @@ public record Settings(
         }
     }
 
-    public record Tls(String certificate, String key) {
+    /** Where trusted proxies say whom they speak for. */
+    public enum ProxyHeader {
+        X_FORWARDED_FOR,
+        /** RFC 7239. */
+        FORWARDED
+    }
+
+    public record Tls(String certificate, String key, int reloadMillis) {
         public boolean enabled() {
             return !certificate.isEmpty();
         }
@@ -75,6 +82,7 @@ public record Settings(
             int managementPort,
             Tls tls,
             List<String> trustedProxies,
+            ProxyHeader proxyHeader,
             List<String> corsOrigins,
             int maxHeaderBytes,
             int maxUrlBytes,
@@ -332,8 +340,9 @@ public record Settings(
                 http.count("port", "port number", 0, 65_535),
                 http.host("managementHost"),
                 http.count("managementPort", "port number", 0, 65_535),
-                new Tls(tls.text("certificate"), tls.text("key")),
+                new Tls(tls.text("certificate"), tls.text("key"), tls.millis("reloadMillis", 100, 86_400_000)),
                 http.list("trustedProxies", "[0-9a-fA-F.:]+/\\d{1,3}", "CIDR ranges like 10.0.0.0/8"),
+                http.oneOf("proxyHeader", ProxyHeader.class),
                 http.list("corsOrigins", "https?://[^/*\\s]+", "origins like https://bank.example"),
                 http.count("maxHeaderBytes", "bytes", 1_024, 65_536),
                 http.count("maxUrlBytes", "bytes", 256, 65_536),

@@ -305,7 +305,7 @@ final class SettingsTree {
     }
 
     private static String word(Enum<?> constant) {
-        return constant.name().toLowerCase(Locale.ROOT);
+        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     /** The tree as YAML; what must not be seen is replaced by {@code ***}. */

@@ -82,14 +82,19 @@ final class CustomerService {
     Future<Reply> get(Call call) {
         Set<String> unmask = Set.copyOf(call.list("unmask"));
         if (!unmask.isEmpty() && !call.principal().may("customer:unmask")) {
-            return Future.failedFuture(Problem.of("customer.unmaskForbidden"));
+            return database.write(call, tx -> {
+                        tx.kind("unmask");
+                        tx.code("customer.unmaskForbidden");
+                        tx.object("customer", call.id("customerId"), 0); // not read: of no version
+                        return Future.succeededFuture(Reply.empty());
+                    })
+                    .compose(audited -> Future.failedFuture(Problem.of("customer.unmaskForbidden")));
         }
-        Future<Reply> read = Past.instant(call, database)
+        return Past.instant(call, database)
                 .compose(asOf -> store.find(call, call.id("customerId"), asOf))
                 .compose(customer -> unmask.isEmpty()
                         ? Future.succeededFuture(reply(call, customer, unmask))
                         : unmasked(call, customer, unmask));
-        return read;
     }
 
     /** The reading is in the audit before the values leave. */

@@ -16,6 +16,8 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.net.KeyCertOptions;
+import io.vertx.core.net.ServerSSLOptions;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -125,6 +127,12 @@ public final class ApiVerticle extends VerticleBase {
                 .invalidRequestHandler(this::invalid)
                 .requestHandler(this::take);
         return server.listen();
+    }
+
+    /** Serves new connections, of all instances, with another pair. */
+    public Future<?> serve(KeyCertOptions pair) {
+        ServerSSLOptions ssl = options.server().getSslOptions().copy().setKeyCertOptions(pair);
+        return server == null ? Future.succeededFuture() : server.updateSSLOptions(ssl, true);
     }
 
     public int port() {

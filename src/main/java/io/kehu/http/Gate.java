@@ -15,6 +15,7 @@ import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -28,7 +29,13 @@ public final class Gate {
     private static final Pattern KEY = Pattern.compile("[\\x21-\\x7e]{1,200}");
     private static final Pattern ETAG = Pattern.compile("\"([0-9]{1,18})(\\.[a-z]+)?\"");
 
+    /** The node of {@code for=} in one element of Forwarded (RFC 7239, section 6), without its port. */
+    private static final Pattern FOR = Pattern.compile(
+            "(?:^|;)\\s*for=(?:\"?([0-9.]+)(?::[0-9]+)?\"?|\"\\[([0-9a-f:.]+)](?::[0-9]+)?\")\\s*(?:;|$)",
+            Pattern.CASE_INSENSITIVE);
+
     private final List<Range> trustedProxies;
+    private final boolean forwarded;
     private final RateLimit rates;
 
     private record Range(byte[] network, int bits) {
@@ -51,8 +58,11 @@ public final class Gate {
      * Trusts what the named proxies say of the caller's address.
      *
      * @param trustedProxies networks in CIDR notation; only what they say of the caller's address is believed
+     * @param forwarded whether they say it in Forwarded (RFC 7239) and not in X-Forwarded-For; of the two only one is
+     *     read, because the other would come from the caller
      */
-    public Gate(List<String> trustedProxies, RateLimit rates) {
+    public Gate(List<String> trustedProxies, boolean forwarded, RateLimit rates) {
+        this.forwarded = forwarded;
         this.trustedProxies = trustedProxies.stream().map(Gate::range).toList();
         this.rates = rates;
     }
@@ -82,15 +92,18 @@ public final class Gate {
         return address != null && trustedProxies.stream().anyMatch(r -> r.holds(address));
     }
 
-    /** The peer, or behind trusted proxies the last address of X-Forwarded-For that is not one of them. */
+    /** The peer, or behind trusted proxies the last address in their header that is not one of them. */
     String address(HttpServerRequest request) {
         String peer = String.valueOf(request.remoteAddress().hostAddress());
         if (trustedProxies.isEmpty() || !trusts(literal(peer))) {
             return peer;
         }
         List<String> hops = new ArrayList<>();
-        for (String header : request.headers().getAll("X-Forwarded-For")) {
+        for (String header : request.headers().getAll(forwarded ? "Forwarded" : "X-Forwarded-For")) {
             hops.addAll(List.of(header.split(",", 32)));
+        }
+        if (forwarded) {
+            hops.replaceAll(Gate::forwardedFor);
         }
         for (int i = hops.size() - 1; i >= 0; i--) {
             InetAddress hop = literal(hops.get(i).trim());
@@ -102,6 +115,15 @@ public final class Gate {
             }
         }
         return peer;
+    }
+
+    /** Empty where the element hides or does not name the address: then only the peer is known. */
+    private static String forwardedFor(String element) {
+        Matcher matcher = FOR.matcher(element);
+        if (!matcher.find()) {
+            return "";
+        }
+        return matcher.group(1) == null ? matcher.group(2) : matcher.group(1);
     }
 
     /** Ambiguities that proxies and servers read differently (RFC 9112, section 6.3), and attempts to change the method. */

@@ -72,7 +72,7 @@ public final class TestServers {
     }
 
     /** Only the embedded server lets anybody in as superuser; a container's owner is one already. */
-    private static String superuser(String uri) {
+    public static String superuser(String uri) {
         return uri.replace("//kehu_owner@", "//postgres@");
     }
 

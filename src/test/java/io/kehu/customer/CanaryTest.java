@@ -5,15 +5,24 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import io.kehu.app.Migrations;
+import io.kehu.app.TestServers;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.net.Socket;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -48,7 +57,8 @@ class CanaryTest {
     }
 
     @Test
-    void noPersonalValueIsKeptInPlaintextAnywhere() {
+    void noPersonalValueIsKeptInPlaintextAnywhere() throws Exception {
+        String segment = walSegment();
         Caller who = kehu.signIn(kehu.staff(kehu.branch(kehu.headOffice(), "CANARY"), "customer-manager"));
         String person = """
                 {"kind": "person", "name": "金丝雀专用名", "documents": [{"type": "resident_id", "number": "%s"}],
@@ -77,7 +87,16 @@ class CanaryTest {
         assertThat(refused.text()).doesNotContain("110101199003075510", "金丝雀");
         who.get("/v1/customers?limit=10").is(200);
 
+        assertThat(who.post("/v1/customers", person).is(409).text()).doesNotContain(CANARIES);
+
         assertThat(keptInTheDatabase()).isEmpty();
+        assertThat(inTheWriteAheadLog(segment, "CANARY"))
+                .as("what is searched holds these writes")
+                .isPositive();
+        for (String canary : CANARIES) {
+            assertThat(inTheWriteAheadLog(segment, canary)).as(canary).isZero();
+        }
+        assertThat(found("metrics", inMetrics())).isEmpty();
         assertThat(found("redis", inRedis())).isEmpty();
         assertThat(found("logs", inLogs())).isEmpty();
     }
@@ -110,6 +129,44 @@ class CanaryTest {
             }
         }
         return leaks;
+    }
+
+    /** As the server's own superuser, who alone may read its files. */
+    private static String asServer(String sql, String... values) throws SQLException {
+        String server = TestServers.superuser(kehu.settings().postgresql().ownerUri());
+        try (Connection connection = Migrations.connect(server, 5_000);
+                PreparedStatement query = connection.prepareStatement(sql)) {
+            for (int i = 0; i < values.length; i++) {
+                query.setString(i + 1, values[i]);
+            }
+            try (ResultSet result = query.executeQuery()) {
+                result.next();
+                return result.getString(1);
+            }
+        }
+    }
+
+    private static String walSegment() throws SQLException {
+        return asServer("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
+    }
+
+    /** How many segments of the write-ahead log hold the text: all that is ever backed up or replicated goes through it. */
+    private static long inTheWriteAheadLog(String first, String text) throws SQLException {
+        return Long.parseLong(asServer("""
+                SELECT count(*) FROM pg_ls_waldir() w
+                WHERE w.name BETWEEN ? AND pg_walfile_name(pg_current_wal_insert_lsn())
+                  AND position(convert_to(?, 'UTF8') IN pg_read_binary_file('pg_wal/' || w.name)) > 0""", first, text));
+    }
+
+    private static String inMetrics() throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(
+                        URI.create("http://127.0.0.1:" + kehu.managementPort() + "/metrics"))
+                .build();
+        String metrics = HttpClient.newHttpClient()
+                .send(request, HttpResponse.BodyHandlers.ofString())
+                .body();
+        assertThat(metrics).contains("kehu_requests");
+        return metrics;
     }
 
     /** All keys of the server with their values, whatever their type. */

@@ -564,6 +564,11 @@ class CustomerTest {
                 .is(400, "request.invalid");
         managerNorth.get(path(made) + "?unmask=name", "Kehu-Purpose", "contact").is(400, "request.invalid");
         auditor.get(path(made) + "?unmask=phone", "Kehu-Purpose", "audit").is(403, "customer.unmaskForbidden");
+        assertThat(kehu.sql(
+                        "SELECT kind, code, purpose FROM kehu.audit WHERE object_id = ? AND kind = 'unmask'",
+                        UUID.fromString(made.at("/id").asText())))
+                .as("who tried is in the audit too")
+                .containsExactly(Map.of("kind", "unmask", "code", "customer.unmaskForbidden", "purpose", "audit"));
         Answer full = managerNorth
                 .get(path(made) + "?unmask=phone", "Kehu-Purpose", "contact")
                 .is(200);
@@ -571,7 +576,8 @@ class CustomerTest {
         assertThat(full.at("/emails/0").asText()).isEqualTo("f***@example.com");
         assertThat(full.etag()).isEqualTo("\"1.u\"");
         assertThat(kehu.sql(
-                        "SELECT actor, purpose, object_version FROM kehu.audit WHERE kind = 'unmask' AND object_id = ?",
+                        "SELECT actor, purpose, object_version FROM kehu.audit"
+                                + " WHERE kind = 'unmask' AND code IS NULL AND object_id = ?",
                         UUID.fromString(id(made))))
                 .containsExactly(Map.of("actor", managerNorth.id, "purpose", "contact", "object_version", 1L));
         managerNorth.patch(path(made), full.etag(), "{\"risk\": \"C1\"}").is(200);

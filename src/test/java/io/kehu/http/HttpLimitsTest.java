@@ -10,6 +10,7 @@ import io.kehu.app.TestServers;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -89,19 +90,42 @@ class HttpLimitsTest {
                 "dead.beef", "127.0.0.1",
                 "198.51.100.1, unknown", "127.0.0.1",
                 "1.2.3", "127.0.0.1");
-        int i = 0;
-        for (Map.Entry<String, String> example : cases.entrySet()) {
-            String id = "proxied-" + i++;
-            RawClient.exchange(
-                    kehu.port(),
-                    head("GET", "/v1/nothing", "X-Forwarded-For: " + example.getKey(), "Kehu-Request-Id: " + id));
-            Awaitility.await()
-                    .untilAsserted(
-                            () -> assertThat(kehu.sql("SELECT address FROM kehu.access_log WHERE request_id = ?", id))
-                                    .as(example.getKey())
-                                    .extracting(r -> r.get("address"))
-                                    .containsExactly(example.getValue()));
+        cases.forEach((said, address) ->
+                assertThat(addressOf(kehu, "X-Forwarded-For: " + said)).as(said).isEqualTo(address));
+        assertThat(addressOf(kehu, "Forwarded: for=203.0.113.7"))
+                .as("what a caller can send because these proxies do not write it")
+                .isEqualTo("127.0.0.1");
+    }
+
+    @Test
+    void aProxyThatWritesForwardedIsBelievedInThatHeaderAlone() {
+        Map<String, String> cases = Map.of(
+                "for=203.0.113.7", "203.0.113.7",
+                "for=198.51.100.1;proto=https, FOR=\"203.0.113.8:4711\";by=127.0.0.1", "203.0.113.8",
+                "for=203.0.113.9, for=127.0.0.3", "203.0.113.9",
+                "proto=https;for=\"[2001:db8::7]:80\"", "2001:db8:0:0:0:0:0:7",
+                "for=_hidden", "127.0.0.1",
+                "for=198.51.100.1, for=unknown", "127.0.0.1",
+                "by=203.0.113.7", "127.0.0.1");
+        try (TestKehu forwarded = TestKehu.start(
+                Map.of("KEHU_HTTP_TRUSTED_PROXIES", "127.0.0.0/8", "KEHU_HTTP_PROXY_HEADER", "forwarded"))) {
+            cases.forEach((said, address) -> assertThat(addressOf(forwarded, "Forwarded: " + said))
+                    .as(said)
+                    .isEqualTo(address));
+            assertThat(addressOf(forwarded, "X-Forwarded-For: 203.0.113.7")).isEqualTo("127.0.0.1");
         }
+    }
+
+    /** The caller's address as the access log has it. */
+    private static Object addressOf(TestKehu kehu, String header) {
+        String id = "proxied-" + UUID.randomUUID();
+        RawClient.exchange(kehu.port(), head("GET", "/v1/nothing", header, "Kehu-Request-Id: " + id));
+        return Awaitility.await()
+                .until(
+                        () -> kehu.sql("SELECT address FROM kehu.access_log WHERE request_id = ?", id),
+                        rows -> rows.size() == 1)
+                .get(0)
+                .get("address");
     }
 
     @Test

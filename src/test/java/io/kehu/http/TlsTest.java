@@ -1,7 +1,11 @@
 package io.kehu.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Caller;
 import java.io.IOException;
@@ -15,13 +19,16 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.util.Base64;
+import java.util.List;
 import java.util.Map;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
-/** TLS and HTTP/2 by setting. */
+/** TLS and HTTP/2 by setting, with certificates that are renewed while the node runs. */
 class TlsTest {
     private static final char[] PASSWORD = "changeit".toCharArray();
 
@@ -29,8 +36,8 @@ class TlsTest {
     Path folder;
 
     /** A certificate of its own for 127.0.0.1, made by the JDK. */
-    private KeyStore selfSigned() throws IOException, GeneralSecurityException, InterruptedException {
-        Path store = folder.resolve("store.p12");
+    private KeyStore selfSigned(String name) throws IOException, GeneralSecurityException, InterruptedException {
+        Path store = folder.resolve(name + ".p12");
         Process keytool = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "keytool")
                                 .toString(),
@@ -69,25 +76,91 @@ class TlsTest {
                 folder.resolve(name), "-----BEGIN " + kind + "-----\n" + text + "\n-----END " + kind + "-----\n");
     }
 
+    private Path certificate(KeyStore keys) throws IOException, GeneralSecurityException {
+        return pem("cert.pem", "CERTIFICATE", keys.getCertificate("kehu").getEncoded());
+    }
+
+    private Path key(KeyStore keys) throws IOException, GeneralSecurityException {
+        return pem("key.pem", "PRIVATE KEY", keys.getKey("kehu", PASSWORD).getEncoded());
+    }
+
+    /** A client with connections of its own that trusts this certificate alone. */
+    private static HttpClient trusting(KeyStore keys) throws IOException, GeneralSecurityException {
+        KeyStore trusted = KeyStore.getInstance("PKCS12");
+        trusted.load(null, null);
+        trusted.setCertificateEntry("kehu", keys.getCertificate("kehu"));
+        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init(trusted);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, trust.getTrustManagers(), null);
+        return HttpClient.newBuilder().sslContext(context).build();
+    }
+
+    private static HttpResponse<String> branches(HttpClient client, TestKehu kehu, Caller caller)
+            throws IOException, InterruptedException {
+        return client.send(
+                HttpRequest.newBuilder(URI.create("https://127.0.0.1:" + kehu.port() + "/v1/branches"))
+                        .header("Authorization", "Bearer " + caller.token)
+                        .build(),
+                HttpResponse.BodyHandlers.ofString());
+    }
+
+    @Test
+    void aRenewedPairServesNewConnectionsAndHalfAPairDoesNot() throws Exception {
+        KeyStore first = selfSigned("first");
+        TestKehu kehu = TestKehu.start(Map.of(
+                "KEHU_HTTP_TLS_CERTIFICATE", certificate(first).toString(),
+                "KEHU_HTTP_TLS_KEY", key(first).toString(),
+                "KEHU_HTTP_TLS_RELOAD_MILLIS", "100"));
+        try {
+            Caller caller = kehu.caller("administrator");
+            HttpClient before = trusting(first);
+            assertThat(branches(before, kehu, caller).statusCode()).isEqualTo(200);
+
+            KeyStore second = selfSigned("second");
+            ListAppender<ILoggingEvent> said = new ListAppender<>();
+            said.start();
+            Logger log = (Logger) LoggerFactory.getLogger(Certificate.class);
+            log.addAppender(said);
+            certificate(second);
+            Awaitility.await()
+                    .untilAsserted(() -> assertThat(List.copyOf(said.list))
+                            .extracting(ILoggingEvent::getFormattedMessage)
+                            .anyMatch(line -> line.contains("the key is not the certificate's")));
+            log.detachAppender(said);
+            assertThat(branches(trusting(first), kehu, caller).statusCode()).isEqualTo(200);
+
+            key(second);
+            Awaitility.await().ignoreExceptionsInstanceOf(IOException.class).untilAsserted(() -> {
+                HttpResponse<String> answer = branches(trusting(second), kehu, caller);
+                assertThat(answer.statusCode()).isEqualTo(200);
+                assertThat(answer.version()).isEqualTo(HttpClient.Version.HTTP_2);
+            });
+            assertThat(branches(before, kehu, caller).statusCode())
+                    .as("a connection that is open goes on")
+                    .isEqualTo(200);
+        } finally {
+            kehu.close();
+        }
+    }
+
+    @Test
+    void aNodeDoesNotStartWithTheKeyOfAnotherCertificate() throws Exception {
+        Path certificate = certificate(selfSigned("one"));
+        Path key = key(selfSigned("other"));
+        assertThatThrownBy(() -> TestKehu.start(Map.of(
+                        "KEHU_HTTP_TLS_CERTIFICATE", certificate.toString(), "KEHU_HTTP_TLS_KEY", key.toString())))
+                .hasMessage("http.tls: the key is not the certificate's");
+    }
+
     @Test
     void aPairOfPemFilesGivesTlsWithHttp2AndTellsBrowsersToStayThere() throws Exception {
-        KeyStore keys = selfSigned();
+        KeyStore keys = selfSigned("store");
         TestKehu kehu = TestKehu.start(Map.of(
-                "KEHU_HTTP_TLS_CERTIFICATE",
-                pem("cert.pem", "CERTIFICATE", keys.getCertificate("kehu").getEncoded())
-                        .toString(),
-                "KEHU_HTTP_TLS_KEY",
-                pem("key.pem", "PRIVATE KEY", keys.getKey("kehu", PASSWORD).getEncoded())
-                        .toString()));
+                "KEHU_HTTP_TLS_CERTIFICATE", certificate(keys).toString(),
+                "KEHU_HTTP_TLS_KEY", key(keys).toString()));
         try {
-            KeyStore trusted = KeyStore.getInstance("PKCS12");
-            trusted.load(null, null);
-            trusted.setCertificateEntry("kehu", keys.getCertificate("kehu"));
-            TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-            trust.init(trusted);
-            SSLContext context = SSLContext.getInstance("TLS");
-            context.init(null, trust.getTrustManagers(), null);
-            HttpClient client = HttpClient.newBuilder().sslContext(context).build();
+            HttpClient client = trusting(keys);
             Caller caller = kehu.caller("administrator");
             HttpRequest.Builder request = HttpRequest.newBuilder(
                             URI.create("https://127.0.0.1:" + kehu.port() + "/v1/branches"))
