@@ -9,6 +9,7 @@ import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.sli
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -145,6 +146,32 @@ class ArchitectureTest {
             .callMethod(java.util.concurrent.Future.class, "get")
             .orShould()
             .callMethod(io.vertx.core.Future.class, "await");
+
+    private static final DescribedPredicate<JavaAccess<?>> THE_MACHINES_TIME = DescribedPredicate.describe(
+            "the clock of the machine",
+            access -> access.getTargetOwner().isEquivalentTo(System.class)
+                            && access.getName().equals("currentTimeMillis")
+                    || access.getTargetOwner().getPackageName().equals("java.time")
+                            && access.getName().matches("now|system.*|tick.*"));
+
+    /** Nothing that is decided, stored or ordered may depend on the clock of one node; each exception says why it does not. */
+    @ArchTest
+    static final ArchRule theMachinesClockDecidesNothing = noClasses()
+            .that()
+            // Until the database has been heard for the first time.
+            .doNotBelongToAnyOf(
+                    io.kehu.sql.Clock.class,
+                    // Unique whatever the clock says; no list is ordered by ids that are made here.
+                    io.kehu.bus.Ids.class)
+            .and()
+            // Compares it with the database's; signs requests to S3, which checks that time; ages of invented people.
+            .doNotHaveFullyQualifiedName("io.kehu.app.Doctor")
+            .and()
+            .doNotHaveFullyQualifiedName("io.kehu.app.Options")
+            .and()
+            .doNotHaveFullyQualifiedName("io.kehu.customer.seed.SeedRun")
+            .should()
+            .accessTargetWhere(THE_MACHINES_TIME);
 
     private static final Pattern SQL = Pattern.compile(
             "\"\\s*(SELECT\\s+\\S+.*(FROM|\\()|INSERT INTO\\s|UPDATE\\s+\\w+\\.\\w+\\s+SET|DELETE FROM\\s|WITH\\s+\\w+\\s+AS\\s*\\()",

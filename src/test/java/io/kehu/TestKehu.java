@@ -72,6 +72,11 @@ public final class TestKehu implements AutoCloseable {
         return new TestKehu(TestServers.settings(more));
     }
 
+    /** The same on servers of the test's own, which must be migrated. */
+    public static TestKehu on(Settings settings) {
+        return new TestKehu(settings);
+    }
+
     /** A second Kehu on the same database and keys, which reaches PostgreSQL through another port (a proxy of the test). */
     public TestKehu sibling(int postgresqlPort) {
         Settings.Postgresql postgresql = settings.postgresql();
@@ -243,10 +248,25 @@ public final class TestKehu implements AutoCloseable {
     public final class Caller {
         public final UUID id;
         public final @Nullable String token;
+        private final @Nullable Integer port;
 
         Caller(UUID id, @Nullable String token) {
+            this(id, token, null);
+        }
+
+        private Caller(UUID id, @Nullable String token, @Nullable Integer port) {
             this.id = id;
             this.token = token;
+            this.port = port;
+        }
+
+        /** The same person, who asks the node that listens there. */
+        public Caller at(int otherPort) {
+            return new Caller(id, token, otherPort);
+        }
+
+        private URI uri(String path) {
+            return URI.create("http://127.0.0.1:" + (port == null ? port() : port) + path);
         }
 
         public Answer get(String path, String... headers) {
@@ -270,8 +290,7 @@ public final class TestKehu implements AutoCloseable {
 
         /** The status with which a stream begins; the stream is left at once. */
         public int begin(String path) {
-            HttpRequest.Builder request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + path))
-                    .timeout(Duration.ofSeconds(30));
+            HttpRequest.Builder request = HttpRequest.newBuilder(uri(path)).timeout(Duration.ofSeconds(30));
             if (token != null) {
                 request.setHeader("Authorization", "Bearer " + token);
             }
@@ -289,7 +308,7 @@ public final class TestKehu implements AutoCloseable {
 
         /** Header values may come as names and values in turn; a given Content-Type replaces the usual one. */
         public Answer send(String method, String path, byte @Nullable [] body, String... headers) {
-            HttpRequest.Builder request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + path))
+            HttpRequest.Builder request = HttpRequest.newBuilder(uri(path))
                     .timeout(Duration.ofSeconds(30))
                     .method(
                             method,

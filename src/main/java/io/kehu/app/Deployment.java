@@ -185,11 +185,8 @@ public final class Deployment {
         blobs.start();
         Jobs jobs = new Jobs(vertx, database, blobs, Options.jobs(settings));
         closers.add(jobs::close);
-        Passwords passwords = Options.passwords(vertx, settings.auth());
-        closers.add(() -> {
-            passwords.close();
-            return Future.succeededFuture();
-        });
+        Passwords passwords = new Passwords(vertx, Options.passwords(settings.auth()));
+        closers.add(passwords::close);
         return Cache.open(vertx, Options.cache(settings)).map(cache -> {
             closers.add(cache::close);
             return new Kernel(

@@ -44,6 +44,11 @@ final class Options {
     private static final int S3_CONNECTIONS = 16;
     private static final int S3_ATTEMPTS = 4;
 
+    /** After which a silent member is left out, so that no more calls are sent to it; a pause of its memory is shorter. */
+    private static final String SILENT_SECONDS = "15";
+    /** How often members that lost each other look whether they can be one cluster again; five minutes if left alone. */
+    private static final String MERGE_SECONDS = "10";
+
     private Options() {}
 
     static BlobStore files(Vertx vertx, Settings.Blob from) {
@@ -108,6 +113,11 @@ final class Options {
                 usual.nearMillis());
     }
 
+    static Passwords.Options passwords(Settings.Auth from) {
+        return new Passwords.Options(
+                from.argon2MemoryKib(), from.hashWorkers(), from.hashesPerSecond(), from.hashQueue());
+    }
+
     static RateLimit rates(Settings.Rate rate, Cache cache, Vault vault) {
         Map<String, RateLimit.Limit> limits = new LinkedHashMap<>();
         limits.put(RateLimit.LOGIN_PER_ADDRESS, perMinute(rate.loginPerAddressPerMinute()));
@@ -124,10 +134,6 @@ final class Options {
 
     private static RateLimit.Limit perSecond(int permits, int burstSeconds) {
         return new RateLimit.Limit(Math.min(1_000_000, permits * burstSeconds), permits, Duration.ofSeconds(1));
-    }
-
-    static Passwords passwords(Vertx vertx, Settings.Auth auth) {
-        return new Passwords(vertx, auth.argon2MemoryKib(), auth.hashWorkers(), auth.hashQueue());
     }
 
     static HttpServerOptions api(Settings.Http http) {
@@ -184,6 +190,9 @@ final class Options {
         config.setProperty("hazelcast.phone.home.enabled", "false");
         config.setProperty("hazelcast.shutdownhook.enabled", "false");
         config.setProperty("hazelcast.wait.seconds.before.join", "0");
+        config.setProperty("hazelcast.max.no.heartbeat.seconds", SILENT_SECONDS);
+        config.setProperty("hazelcast.merge.first.run.delay.seconds", MERGE_SECONDS);
+        config.setProperty("hazelcast.merge.next.run.delay.seconds", MERGE_SECONDS);
         config.getNetworkConfig()
                 .setPort(cluster.port())
                 .setPortAutoIncrement(false)

@@ -127,6 +127,7 @@ public record Settings(
             int absoluteHours,
             int argon2MemoryKib,
             int hashWorkers,
+            int hashesPerSecond,
             int hashQueue,
             int signatureWorkers,
             int signatureQueue,
@@ -242,8 +243,9 @@ public record Settings(
                         auth.count("idleMinutes", "minutes", 1, 24 * 60),
                         auth.count("absoluteHours", "hours", 1, 24 * 30),
                         // RFC 9106 and OWASP: 46 MiB is the least for one pass; tests may go lower, production may not.
-                        auth.count("argon2MemoryKib", "KiB", 1_024, 1 << 21),
+                        auth.count("argon2MemoryKib", "KiB", 1_024, 1 << 18),
                         auth.count("hashWorkers", "threads", 1, 64),
+                        auth.count("hashesPerSecond", "hashes per second", 1, 1_000),
                         auth.count("hashQueue", "sign-ins", 1, 10_000),
                         auth.count("signatureWorkers", "threads", 1, 64),
                         auth.count("signatureQueue", "tokens", 1, 100_000),

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param mode whether the change is to stay
  * @param pool which connection pool serves it, from {@code x-pool}
  * @param meta what HTTP said beside parameters and body
- * @param deadlineMillis when the caller stops waiting, in {@link System#currentTimeMillis()} of this process
+ * @param deadlineMillis when the caller stops waiting, as {@link #deadlineIn} gave it; means nothing to another process
  */
 public record Call(
         String operationId,
@@ -70,11 +70,16 @@ public record Call(
                 Mode.EXECUTE,
                 pool,
                 new Meta("internal-" + UUID.randomUUID(), null, null, null, "internal"),
-                System.currentTimeMillis() + timeoutMillis);
+                deadlineIn(timeoutMillis));
+    }
+
+    /** The deadline so far from now, by the timer of this process: a clock that is set anew ends no call. */
+    public static long deadlineIn(long millis) {
+        return System.nanoTime() / 1_000_000 + millis;
     }
 
     public long remainingMillis() {
-        return deadlineMillis - System.currentTimeMillis();
+        return deadlineMillis - deadlineIn(0);
     }
 
     /** The body of an operation that must have one. */

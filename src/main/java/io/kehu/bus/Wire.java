@@ -78,7 +78,7 @@ public final class Wire {
         }
 
         Call call() {
-            long deadline = System.currentTimeMillis() + remainingMillis;
+            long deadline = Call.deadlineIn(remainingMillis);
             return new Call(operationId, params, body, principal, mode, pool, meta, deadline);
         }
     }

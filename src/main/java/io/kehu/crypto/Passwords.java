@@ -18,20 +18,22 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.concurrent.Callable;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.bouncycastle.crypto.generators.Argon2BytesGenerator;
-import org.bouncycastle.crypto.params.Argon2Parameters;
 
 /**
  * Keeps passwords as Argon2id (RFC 9106) in the PHC string format, e.g. {@code $argon2id$v=19$m=47104,t=1,p=1$salt$hash}
- * (OWASP: m >= 46 MiB for t=1, p=1), computed on a pool of its own with a bounded queue, so that sign-ins never slow
- * other work and a flood of them is answered 429.
+ * (OWASP: m >= 46 MiB for t=1, p=1). A hash takes about 30 ms of a core, so hashes are computed on workers of their own
+ * and begin at even intervals, however many are wanted: that bounds what sign-ins can take from everybody else. A few may
+ * wait for their turn, more are answered 429. One object per node, or the bounds would not be the node's.
  */
-public final class Passwords implements AutoCloseable {
+public final class Passwords {
     /** OWASP Password Storage Cheat Sheet, for one pass. */
     public static final int MEMORY_KIB_MIN = 47_104;
 
@@ -48,7 +50,6 @@ public final class Passwords implements AutoCloseable {
     private static final int LANES_MAX = 4;
     private static final int SALT_BYTES = 16;
     private static final int HASH_BYTES = 32;
-    private static final int VERSION = 19;
     private static final Pattern PHC = Pattern.compile("\\$argon2id\\$v=19\\$m=([1-9]\\d{0,6}),t=([1-9]\\d?),p=([1-9])"
             + "\\$([A-Za-z0-9+/]{11,86})\\$([A-Za-z0-9+/]{22,86})");
 
@@ -58,31 +59,49 @@ public final class Passwords implements AutoCloseable {
 
     private final int memoryKib;
     private final int waitingMax;
+    private final long intervalNanos;
+    private final Vertx vertx;
     private final WorkerExecutor workers;
-    private final AtomicInteger waiting = new AtomicInteger();
-    /**
-     * The memory of past hashes, for the next: making it anew is 46 MiB of garbage a sign-in, which stops everybody else in
-     * a small heap. The pool clears a block before it gives it out; one hash more than it holds makes its own.
-     */
-    private final Argon2BytesGenerator.BlockPool memory;
+    /** One for each worker, so that whoever runs finds one. */
+    private final BlockingQueue<Argon2id> generators;
 
+    private final AtomicInteger waiting = new AtomicInteger();
+    private final AtomicLong nextTurn = new AtomicLong(System.nanoTime());
     private final SecureRandom random = new SecureRandom();
     private final String absent;
 
     /**
-     * @param memoryKib for new hashes, at least 1,024, in production {@link #MEMORY_KIB_MIN}; each worker keeps it in the heap
+     * What hashing may take of a node.
+     *
+     * @param memoryKib for new hashes, at least 1,024, in production {@link #MEMORY_KIB_MIN}; each worker keeps it in the
+     *     heap
      * @param workers hashes computed at once
-     * @param queue hashes that may wait for a worker; more fail with {@code request.tooManyRequests}
+     * @param perSecond hashes begun in a second
+     * @param queue hashes that may wait for their turn or a worker; more fail with {@code request.tooManyRequests}
      */
-    public Passwords(Vertx vertx, int memoryKib, int workers, int queue) {
-        if (memoryKib < MEMORY_KIB_LEAST || memoryKib > MEMORY_KIB_MAX || workers < 1 || queue < 0) {
-            throw new IllegalArgumentException("password hashing needs " + MEMORY_KIB_LEAST + " to " + MEMORY_KIB_MAX
-                    + " KiB of memory and at least one worker");
+    public record Options(int memoryKib, int workers, int perSecond, int queue) {
+        public Options {
+            if (memoryKib < MEMORY_KIB_LEAST
+                    || memoryKib > MEMORY_KIB_MAX
+                    || workers < 1
+                    || perSecond < 1
+                    || queue < 0) {
+                throw new IllegalArgumentException("password hashing needs " + MEMORY_KIB_LEAST + " to "
+                        + MEMORY_KIB_MAX + " KiB of memory, at least one worker and one hash a second");
+            }
         }
-        this.memoryKib = memoryKib;
-        this.waitingMax = workers + queue;
-        this.memory = new Argon2BytesGenerator.FixedBlockPool(workers * memoryKib);
-        this.workers = vertx.createSharedWorkerExecutor("kehu-passwords", workers, 10, TimeUnit.SECONDS);
+    }
+
+    public Passwords(Vertx vertx, Options options) {
+        this.memoryKib = options.memoryKib;
+        this.waitingMax = options.workers + options.queue;
+        this.intervalNanos = TimeUnit.SECONDS.toNanos(1) / options.perSecond;
+        this.vertx = vertx;
+        this.workers = vertx.createSharedWorkerExecutor("kehu-passwords", options.workers, 10, TimeUnit.SECONDS);
+        this.generators = new ArrayBlockingQueue<>(options.workers);
+        for (int i = 0; i < options.workers; i++) {
+            generators.add(new Argon2id(memoryKib));
+        }
         byte[] nothing = new byte[SALT_BYTES + HASH_BYTES];
         random.nextBytes(nothing);
         this.absent = phc(Arrays.copyOf(nothing, SALT_BYTES), Arrays.copyOfRange(nothing, SALT_BYTES, nothing.length));
@@ -95,11 +114,10 @@ public final class Passwords implements AutoCloseable {
 
     /** Hashes a new password. Fails with {@code request.tooManyRequests} when the queue is full. */
     public Future<String> hash(String password) {
-        byte[] secret = bytes(password);
-        return onWorker(() -> {
+        return onWorker(generator -> {
             byte[] salt = new byte[SALT_BYTES];
             random.nextBytes(salt);
-            return phc(salt, argon2id(secret, salt, memoryKib, 1, 1, HASH_BYTES));
+            return phc(salt, generator.hash(bytes(password), salt, memoryKib, 1, 1, HASH_BYTES));
         });
     }
 
@@ -120,27 +138,19 @@ public final class Passwords implements AutoCloseable {
             return Future.failedFuture(new IllegalStateException("a stored password hash asks for too much"));
         }
         // A password too long to be anybody's still costs a hash, so that the time says nothing.
-        byte[] secret = bytes(length(password) > LENGTH_MAX ? "" : password);
         boolean possible = length(password) <= LENGTH_MAX;
-        return onWorker(() -> {
+        return onWorker(generator -> {
+            byte[] secret = bytes(possible ? password : "");
             byte[] wanted = Base64.getDecoder().decode(parts.group(5));
             byte[] salt = Base64.getDecoder().decode(parts.group(4));
-            return MessageDigest.isEqual(wanted, argon2id(secret, salt, memory, iterations, lanes, wanted.length))
-                    && possible;
+            byte[] given = generator.hash(secret, salt, memory, iterations, lanes, wanted.length);
+            return MessageDigest.isEqual(wanted, given) && possible;
         });
     }
 
     /** Whether a hash should be made anew at the next sign-in, because the setting has changed. */
     public boolean rehashDue(String phc) {
-        return !phc.startsWith("$argon2id$v=" + VERSION + "$m=" + memoryKib + ",t=1,p=1$");
-    }
-
-    /**
-     * Whether a hash asked for now would be taken. Asked before work that the hash makes worthwhile; the bound itself is kept
-     * by {@link #hash} and {@link #verify}.
-     */
-    public boolean hasRoom() {
-        return waiting.get() < waitingMax;
+        return !phc.startsWith("$argon2id$v=" + Argon2id.VERSION + "$m=" + memoryKib + ",t=1,p=1$");
     }
 
     /** Hashes running or waiting now, for a metric. */
@@ -148,39 +158,47 @@ public final class Passwords implements AutoCloseable {
         return waiting.get();
     }
 
-    @Override
-    public void close() {
-        workers.close();
+    /** Whether one more would be refused now: to refuse it before anything is done for it. */
+    public boolean full() {
+        return waiting.get() >= waitingMax;
     }
 
-    private <T> Future<T> onWorker(Callable<T> work) {
+    public Future<Void> close() {
+        return workers.close();
+    }
+
+    private <T> Future<T> onWorker(Function<Argon2id, T> work) {
         if (waiting.incrementAndGet() > waitingMax) {
             waiting.decrementAndGet();
             return Future.failedFuture(Problem.of("request.tooManyRequests", "1"));
         }
-        return workers.executeBlocking(work, false).onComplete(done -> waiting.decrementAndGet());
+        long millis = TimeUnit.NANOSECONDS.toMillis(untilTurn());
+        Future<T> done = millis == 0
+                ? workers.executeBlocking(() -> withGenerator(work), false)
+                : vertx.timer(millis).compose(v -> workers.executeBlocking(() -> withGenerator(work), false));
+        return done.onComplete(ended -> waiting.decrementAndGet());
+    }
+
+    /** Takes the next turn; how many nanoseconds it is away. No more than wait are ever given one. */
+    private long untilTurn() {
+        long now = System.nanoTime();
+        long turn = nextTurn.getAndUpdate(next -> Math.max(next - now, 0) + now + intervalNanos);
+        return Math.max(turn - now, 0);
+    }
+
+    private <T> T withGenerator(Function<Argon2id, T> work) throws InterruptedException {
+        Argon2id generator = generators.take();
+        try {
+            return work.apply(generator);
+        } finally {
+            generators.add(generator);
+        }
     }
 
     private String phc(byte[] salt, byte[] hash) {
         Base64.Encoder base64 = Base64.getEncoder().withoutPadding();
-        return "$argon2id$v=" + VERSION + "$m=" + memoryKib + ",t=1,p=1$" + base64.encodeToString(salt) + "$"
+        return "$argon2id$v=" + Argon2id.VERSION + "$m=" + memoryKib + ",t=1,p=1$" + base64.encodeToString(salt) + "$"
                 + base64.encodeToString(hash);
-    }
-
-    private byte[] argon2id(byte[] secret, byte[] salt, int memoryKib, int iterations, int lanes, int length) {
-        Argon2BytesGenerator argon2 = new Argon2BytesGenerator();
-        argon2.init(new Argon2Parameters.Builder(Argon2Parameters.ARGON2_id)
-                .withVersion(VERSION)
-                .withMemoryAsKB(memoryKib)
-                .withIterations(iterations)
-                .withParallelism(lanes)
-                .withSalt(salt)
-                .withBlockPool(memory)
-                .build());
-        byte[] hash = new byte[length];
-        argon2.generateBytes(secret, hash);
-        Arrays.fill(secret, (byte) 0);
-        return hash;
     }
 
     private static byte[] bytes(String password) {

@@ -12,11 +12,13 @@ import io.kehu.sql.Where;
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
 import java.math.BigDecimal;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +31,10 @@ import org.jspecify.annotations.Nullable;
  * SELECT ... FROM (hits: seq in order, LIMIT) h JOIN customer, sealed, data_key
  * hits of a name: one ordered scan of search_token per way to read the text, UNION
  * </pre>
+ *
+ * <p>Several filters at once may have hits everywhere or nowhere, and the planner, which takes them for independent, bets
+ * on everywhere: it walks in the order of the list until the page is full, at worst over all customers. So that walk is
+ * bounded ({@link Walk}), and where it does not fill the page the hits are gathered from the filters' own indexes.
  */
 final class CustomerSearchStore {
     private static final String ITEM = "SELECT " + CustomerStore.columns(Fact.LISTED) + """
@@ -38,6 +44,23 @@ final class CustomerSearchStore {
             LEFT JOIN customer.sealed s ON s.id = c.id AND c.deleted_at IS NULL
             LEFT JOIN kehu.data_key k ON k.subject_id = c.id
             ORDER BY %s""";
+
+    /** Some twenty milliseconds of reading at worst; one hit among a thousand fills a page within it. */
+    private static final long NEARBY = 20_000;
+
+    /** What can be filtered by, and what names one customer or a few: words of the contract. */
+    private static final List<Set<String>> FILTERS = List.of(
+            Set.of("kind"),
+            Set.of("city"),
+            Set.of("tier"),
+            Set.of("lifecycle"),
+            Set.of("risk"),
+            Set.of("ageFrom", "ageTo"),
+            Set.of("assetsFrom", "assetsTo"),
+            Set.of("managerId"),
+            Set.of("branchId"));
+
+    private static final Set<String> LOOKED_UP = Set.of("number", "idNumber", "phone", "email", "externalId");
 
     private final Database database;
     private final CustomerSeals seals;
@@ -66,6 +89,21 @@ final class CustomerSearchStore {
             return terms.has("sort")
                     ? valueOf(terms.get("sort").textValue().toUpperCase(java.util.Locale.ROOT))
                     : terms.has("updatedSince") ? UPDATED : NEWEST;
+        }
+
+        boolean isEntry() {
+            return this == NEWEST || this == OLDEST;
+        }
+
+        /** Only rows that were entered next to the last one of the page before, or next to the beginning of the list. */
+        void near(Where where, List<String> keys) {
+            if (this == OLDEST) {
+                where.and("c.seq <= ?", (keys.isEmpty() ? 0 : Long.parseLong(keys.get(0))) + NEARBY);
+            } else if (keys.isEmpty()) {
+                where.and("c.seq > (SELECT max(n.seq) FROM customer.customer n) - ?", NEARBY);
+            } else {
+                where.and("c.seq > ?", Long.parseLong(keys.get(0)) - NEARBY);
+            }
         }
 
         String by(String alias) {
@@ -109,27 +147,69 @@ final class CustomerSearchStore {
     Future<Reply> page(Call call, ObjectNode terms, LocalDate today, Customer.View view) {
         Page page = Page.of(call, mac);
         Sort sort = Sort.of(terms);
-        List<int[]> alternatives = alternatives(terms);
-        String seq = alternatives.isEmpty() ? "c.seq" : "t0.seq";
-        Where where = Where.inScopeOf(call.principal(), "c.branch_id", "c.manager_id");
-        filter(where, terms, today);
-        look(where, terms, today);
+        Search search = new Search(call, terms, today, page, sort, alternatives(terms));
+        String name = terms.path("name").textValue();
+        boolean exact = terms.path("exact").asBoolean();
+        Future<RowSet<Row>> found = search.isMixed()
+                ? rows(search, Walk.NEAR)
+                        .compose(near ->
+                                near.size() == page.fetch() ? Future.succeededFuture(near) : rows(search, Walk.NONE))
+                : rows(search, Walk.ALL);
+        return found.map(rows -> Reply.ok(page.write(rows, sort::keys, (json, row) -> {
+            Customer customer =
+                    Customer.from(row, Fact.LISTED, seals.open(row, CustomerStore.FIRST_FACT + Fact.LISTED.size()));
+            if (name == null || CustomerSeals.isMeant(customer.personal().head().name(), name, exact)) {
+                customer.toItem(json, view);
+            }
+        })));
+    }
+
+    /** How far hits are looked for in the order of the list. */
+    private enum Walk {
+        /** Until the page is full. */
+        ALL,
+        /** Among the next {@link #NEARBY} in the order of entry. */
+        NEAR,
+        /** Not at all: what the filters' indexes give is gathered and then sorted. */
+        NONE
+    }
+
+    /** One request for a page. */
+    private record Search(
+            Call call, ObjectNode terms, LocalDate today, Page page, Sort sort, List<int[]> alternatives) {
+        /** Whether hits may be far apart although each filter has many. */
+        boolean isMixed() {
+            long filters = FILTERS.stream()
+                    .filter(names -> names.stream().anyMatch(terms::has))
+                    .count();
+            return sort.isEntry()
+                    && alternatives.isEmpty()
+                    && filters > 1
+                    && LOOKED_UP.stream().noneMatch(terms::has);
+        }
+    }
+
+    private Future<RowSet<Row>> rows(Search search, Walk walk) {
+        Sort sort = search.sort;
+        String seq = search.alternatives.isEmpty() ? "c.seq" : "t0.seq";
+        Where where = Where.inScopeOf(search.call.principal(), "c.branch_id", "c.manager_id");
+        filter(where, search.terms, search.today);
+        look(where, search.terms, search.today);
         if (sort == Sort.ASSETS) {
             where.and("c.assets IS NOT NULL");
         }
-        sort.after(where, page.after(), seq);
-        String hits = hits(where, alternatives, sort, seq, where.bind(page.fetch()));
-        String name = terms.path("name").textValue();
-        boolean exact = terms.path("exact").asBoolean();
-        return database.query(call, String.format(ITEM, hits, sort.by("c")), where.values())
-                .map(rows -> Reply.ok(page.write(rows, sort::keys, (json, row) -> {
-                    Customer customer = Customer.from(
-                            row, Fact.LISTED, seals.open(row, CustomerStore.FIRST_FACT + Fact.LISTED.size()));
-                    if (name == null
-                            || CustomerSeals.isMeant(customer.personal().head().name(), name, exact)) {
-                        customer.toItem(json, view);
-                    }
-                })));
+        List<String> after = search.page.after();
+        sort.after(where, after, seq);
+        if (walk == Walk.NEAR) {
+            sort.near(where, after);
+        }
+        String hits = hits(
+                where,
+                search.alternatives,
+                sort,
+                walk == Walk.NONE ? "c.seq + 0" : seq,
+                where.bind(search.page.fetch()));
+        return database.query(search.call, String.format(ITEM, hits, sort.by("c")), where.values());
     }
 
     /** The ways in which tokens can qualify a customer: each of the name, with the last four digits where they are given. */
@@ -158,7 +238,7 @@ final class CustomerSearchStore {
     }
 
     private static String hits(Where where, List<int[]> alternatives, Sort sort, String seq, String limit) {
-        boolean bySeq = sort == Sort.NEWEST || sort == Sort.OLDEST;
+        boolean bySeq = sort.isEntry();
         String keys = bySeq ? "" : sort == Sort.ASSETS ? ", c.assets" : ", c.valid_from";
         String order = bySeq ? seq + (sort == Sort.NEWEST ? " DESC" : "") : sort.by("c");
         List<String> ways = new ArrayList<>();

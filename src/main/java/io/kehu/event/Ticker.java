@@ -33,6 +33,7 @@ public final class Ticker {
     private final long ticks;
     private final long house;
     private Future<?> closing = Future.succeededFuture();
+    private boolean failing;
 
     public Ticker(Vertx vertx, Database database, int everyMillis, int idempotencyHours) {
         this.vertx = vertx;
@@ -46,13 +47,21 @@ public final class Ticker {
         if (!closing.isComplete()) {
             return;
         }
-        closing = database.query(Call.Lane.POINT, CLOSE, Tuple.tuple())
+        // In the lane of its own kind: callers who queue for a connection must not hold up what everybody follows.
+        closing = database.query(Call.Lane.JOB, CLOSE, Tuple.tuple())
                 .onSuccess(rows -> {
+                    failing = false;
                     if (rows.iterator().next().getLong(0) != null) {
                         vertx.eventBus().publish(HINT, "");
                     }
                 })
-                .onFailure(e -> LOG.warn("no range of events could be closed: {}", e.getMessage()));
+                .onFailure(e -> {
+                    // Once, not ten times a second for as long as the database is away.
+                    if (!failing) {
+                        failing = true;
+                        LOG.warn("no range of events can be closed: {}", e.getMessage());
+                    }
+                });
     }
 
     private void keepHouse() {

@@ -101,7 +101,7 @@ public final class AccessLog {
             micros[i] = entry.micros;
         }
         return database.query(
-                        Call.Lane.POINT,
+                        Call.Lane.JOB,
                         INSERT,
                         Tuple.tuple()
                                 .addArrayOfOffsetDateTime(at)

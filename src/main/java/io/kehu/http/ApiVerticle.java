@@ -286,7 +286,7 @@ public final class ApiVerticle extends VerticleBase {
                         Gate.ifMatch(params),
                         Gate.purpose(request, params),
                         exchange.address),
-                System.currentTimeMillis() + operation.timeoutMillis());
+                Call.deadlineIn(operation.timeoutMillis()));
     }
 
     /** At most {@code limitBytes}, within the time that a body may take. */

@@ -33,7 +33,7 @@ public final class Connections {
     private volatile long lastRequestMillis;
 
     private static final class State {
-        volatile long sinceMillis = System.currentTimeMillis();
+        volatile long sinceMillis = timerMillis();
         volatile boolean served;
         volatile boolean streaming;
         /** By several requests at once: HTTP/2. */
@@ -49,6 +49,11 @@ public final class Connections {
         this.headerTimeoutMillis = headerTimeoutMillis;
         this.idleTimeoutMillis = idleTimeoutMillis;
         this.sweeper = vertx.setPeriodic(SWEEP_MILLIS, id -> sweep());
+    }
+
+    /** Not the clock of the machine: when that is set anew, nobody has been idle for so long. */
+    private static long timerMillis() {
+        return System.nanoTime() / 1_000_000;
     }
 
     void opened(HttpConnection connection) {
@@ -73,7 +78,7 @@ public final class Connections {
             state.active.incrementAndGet();
         }
         if (draining) {
-            lastRequestMillis = System.currentTimeMillis();
+            lastRequestMillis = timerMillis();
         }
     }
 
@@ -90,7 +95,7 @@ public final class Connections {
         if (state != null) {
             state.active.decrementAndGet();
             state.streaming = false;
-            state.sinceMillis = System.currentTimeMillis();
+            state.sinceMillis = timerMillis();
         }
     }
 
@@ -109,7 +114,7 @@ public final class Connections {
      */
     public Future<Void> drain(long maxMillis) {
         draining = true;
-        long startedMillis = System.currentTimeMillis();
+        long startedMillis = timerMillis();
         lastRequestMillis = startedMillis;
         open.forEach((connection, state) -> {
             if (state.shared) {
@@ -118,7 +123,7 @@ public final class Connections {
         });
         Promise<Void> done = Promise.promise();
         vertx.setPeriodic(QUIET_MILLIS / 10, id -> {
-            long now = System.currentTimeMillis();
+            long now = timerMillis();
             boolean running = open.values().stream().anyMatch(s -> s.active.get() > 0 && !s.streaming);
             if (running) {
                 lastRequestMillis = now;
@@ -138,7 +143,7 @@ public final class Connections {
     }
 
     private void sweep() {
-        long now = System.currentTimeMillis();
+        long now = timerMillis();
         open.forEach((connection, state) -> {
             long limit = state.served ? idleTimeoutMillis : headerTimeoutMillis;
             if (state.active.get() == 0 && now - state.sinceMillis > limit) {

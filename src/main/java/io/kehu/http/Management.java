@@ -75,7 +75,8 @@ public final class Management extends VerticleBase {
     }
 
     private void ready(HttpServerRequest request) {
-        database.query(Call.Lane.POINT, "SELECT 1", Tuple.tuple())
+        // A node with a queue of callers is busy, not unfit: if all were taken out for that, nobody would serve.
+        database.query(Call.Lane.JOB, "SELECT 1", Tuple.tuple())
                 .timeout(DATABASE_MILLIS, TimeUnit.MILLISECONDS)
                 .onComplete(answered -> {
                     boolean up = accepting.getAsBoolean() && answered.succeeded();

@@ -137,7 +137,7 @@ public final class JobRun {
                 Call.Mode.EXECUTE,
                 Call.Lane.JOB,
                 meta,
-                System.currentTimeMillis() + Jobs.CALL_MILLIS);
+                Call.deadlineIn(Jobs.CALL_MILLIS));
     }
 
     /** True once the run has no more say: somebody cancelled the job, another node has it, or this node stops. */

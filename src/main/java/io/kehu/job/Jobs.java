@@ -53,9 +53,11 @@ public final class Jobs {
             "request.unavailable",
             "blob.unavailable");
 
+    /** Lists of jobs are in the order of their ids, so one clock makes them: the database's. */
     private static final String INSERT = """
             INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address)
-            VALUES ($1, $2, $3::text::jsonb, $4, $5::text::jsonb, $6, $7, $8)""";
+            VALUES (uuidv7(), $1, $2::text::jsonb, $3, $4::text::jsonb, $5, $6, $7) RETURNING id""";
+
     private static final String TAKE = """
             UPDATE kehu.job SET state = 'running', fence = fence + 1, attempts = attempts + 1, lease_owner = $1,
                 lease_until = kehu.now() + $2::int * interval '1 millisecond', started_at = coalesce(started_at, kehu.now())
@@ -154,12 +156,10 @@ public final class Jobs {
      * event all the same. Call {@link #hint} when it has committed.
      */
     public Future<UUID> submit(Tx tx, String kind, ObjectNode params) {
-        UUID id = Ids.next();
         Call call = tx.call();
         return tx.query(
                         INSERT,
                         Tuple.of(
-                                id,
                                 kind,
                                 params.toString(),
                                 call.principal().subject(),
@@ -167,7 +167,7 @@ public final class Jobs {
                                 call.operationId(),
                                 call.meta().requestId(),
                                 call.meta().address()))
-                .map(id);
+                .map(rows -> rows.iterator().next().getUUID("id"));
     }
 
     /** Lets every node look for work at once; without it the next poll does. */

@@ -24,6 +24,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -48,6 +49,7 @@ public final class Database {
 
     private final Vertx vertx;
     private final Map<Call.Lane, Pool> pools = new EnumMap<>(Call.Lane.class);
+    private final Map<Call.Lane, Lane> lanes;
     private final Answers answers;
 
     /**
@@ -89,7 +91,8 @@ public final class Database {
     public Database(Vertx vertx, Options options, Answers answers) {
         this.vertx = vertx;
         this.answers = answers;
-        options.lanes().forEach((lane, size) -> pools.put(lane, pool(vertx, options, lane, size)));
+        this.lanes = options.lanes();
+        lanes.forEach((lane, size) -> pools.put(lane, pool(vertx, options, lane, size)));
     }
 
     private static Pool pool(Vertx vertx, Options options, Call.Lane lane, Lane size) {
@@ -134,9 +137,17 @@ public final class Database {
         return query(call.pool(), sql, args);
     }
 
-    /** Reads, or does the kernel's own unaudited housekeeping, in a lane. */
+    /**
+     * Reads, or does the kernel's own unaudited housekeeping, in a lane. Waits for a connection and for the answer no longer
+     * than the statement may run: a server that hangs does not keep that time itself. Its connection stays taken until it
+     * answers or the line is cut, so what hangs is bounded by the pool.
+     */
     public Future<RowSet<Row>> query(Call.Lane lane, String sql, Tuple args) {
-        return lane(lane).preparedQuery(sql).execute(args).recover(Failures::translated);
+        return lane(lane)
+                .preparedQuery(sql)
+                .execute(args)
+                .timeout(bounds(lane).statementTimeoutMillis(), TimeUnit.MILLISECONDS)
+                .recover(Failures::translated);
     }
 
     /** The single row, or the problem where there is none. */
@@ -200,6 +211,10 @@ public final class Database {
 
     public Future<Void> close() {
         return Future.join(pools.values().stream().map(Pool::close).toList()).mapEmpty();
+    }
+
+    private Lane bounds(Call.Lane lane) {
+        return Objects.requireNonNull(lanes.get(lane), lane::name);
     }
 
     private Pool lane(Call.Lane lane) {
@@ -294,21 +309,18 @@ public final class Database {
                         reply == null ? null : reply.etag(),
                         reply == null ? null : reply.location()));
         Future<?> committed = tx.commit();
-        return left.compose(
-                        ok -> committed,
-                        failure -> rollback(tx.connection()).transform(v -> Future.failedFuture(failure)))
-                .recover(failure -> {
-                    Throwable meaning = Failures.translate(failure);
-                    if (!Failures.isCertain(failure)) {
-                        LOG.atWarn()
-                                .addKeyValue("requestId", tx.call().meta().requestId())
-                                .addKeyValue("operation", tx.call().operationId())
-                                .log("the answer to COMMIT was lost");
-                        meaning = Problem.of("request.unknown");
-                    }
-                    return Future.failedFuture(meaning);
-                })
-                .mapEmpty();
+        return left.transform(written -> committed.transform(ended -> {
+            Throwable failure = written.failed() ? written.cause() : ended.cause();
+            // A COMMIT that is answered after leave() has failed was answered with ROLLBACK.
+            if (failure == null || (written.failed() && ended.succeeded()) || Failures.isCertain(failure)) {
+                return failure == null ? Future.succeededFuture() : Failures.translated(failure);
+            }
+            LOG.atWarn()
+                    .addKeyValue("requestId", tx.call().meta().requestId())
+                    .addKeyValue("operation", tx.call().operationId())
+                    .log("the answer to COMMIT was lost");
+            return Future.failedFuture(Problem.of("request.unknown"));
+        }));
     }
 
     /** What a dry run ends with: deferred constraints have their say, then nothing stays. */
@@ -348,9 +360,12 @@ public final class Database {
         problem.args().forEach(args::add);
         return enter(tx, false, hash)
                 .compose(v -> leaveAndCommit(tx, null))
-                .transform(stored -> Failures.isKeyTaken(stored.cause())
-                        ? rollback(connection).transform(v -> replay(connection, call, hash))
-                        : Future.failedFuture(stored.succeeded() ? problem : Failures.translate(stored.cause())));
+                .transform(stored -> stored.succeeded()
+                        ? Future.failedFuture(problem)
+                        : rollback(connection)
+                                .transform(v -> Failures.isKeyTaken(stored.cause())
+                                        ? replay(connection, call, hash)
+                                        : Failures.translated(stored.cause())));
     }
 
     private Future<Reply> replay(SqlConnection connection, Call call, byte[] hash) {

@@ -6,6 +6,7 @@ import io.vertx.core.Future;
 import io.vertx.pgclient.PgException;
 import java.io.IOException;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What the database's failures mean. SQL states: PostgreSQL documentation, appendix A. */
@@ -31,8 +32,8 @@ final class Failures {
             return switch (database.getSqlState()) {
                 case LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED -> Problem.of("server.contended");
                 case QUERY_CANCELED -> Problem.of("server.slow");
-                case "57P01", "57P02", "57P03", "53300", "25P03", "25006" -> Problem.of("server.unavailable");
-                default -> failure;
+                case "25P03", "25006" -> Problem.of("server.unavailable");
+                default -> isServersTrouble(database) ? Problem.of("server.unavailable") : failure;
             };
         }
         return isConnection(failure) ? Problem.of("server.unavailable") : failure;
@@ -48,11 +49,18 @@ final class Failures {
         return failure instanceof PgException database && LOCK_NOT_AVAILABLE.equals(database.getSqlState());
     }
 
-    /** The database said no to this statement, so we know that the transaction did not commit. */
+    /**
+     * The database said no to this statement, so we know that the transaction did not commit. A server in trouble says no
+     * such thing: one that panics while it writes its log may find the transaction there when it comes back.
+     */
     static boolean isCertain(Throwable failure) {
-        return failure instanceof PgException database
-                && !database.getSqlState().startsWith("57P")
-                && !database.getSqlState().startsWith("08");
+        return failure instanceof PgException database && !isServersTrouble(database);
+    }
+
+    /** Nothing that the statement can be blamed for: a lost line, a full disk or memory, an operator, a fault of the disk. */
+    private static boolean isServersTrouble(PgException failure) {
+        String state = failure.getSqlState();
+        return Stream.of("08", "53", "57P", "58").anyMatch(state::startsWith);
     }
 
     private static boolean isConnection(@Nullable Throwable failure) {

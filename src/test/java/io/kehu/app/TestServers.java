@@ -67,7 +67,8 @@ public final class TestServers {
                 "KEHU_HTTP_MANAGEMENT_PORT", "0",
                 "KEHU_SEED_CUSTOMERS", "0",
                 // Small on purpose: what is tested is the rule, not the cost of a guess.
-                "KEHU_AUTH_ARGON2_MEMORY_KIB", "1024"));
+                "KEHU_AUTH_ARGON2_MEMORY_KIB", "1024",
+                "KEHU_AUTH_HASHES_PER_SECOND", "1000"));
     }
 
     /** Only the embedded server lets anybody in as superuser; a container's owner is one already. */

@@ -14,13 +14,13 @@ import java.util.concurrent.TimeUnit;
 import redis.embedded.RedisServer;
 
 /** An embedded Redis on a free port that a test may kill, stall and start again. */
-final class TestRedis implements AutoCloseable {
+public final class TestRedis implements AutoCloseable {
     private final Vertx vertx;
     private final int port;
     private RedisServer server;
     private long pid;
 
-    TestRedis(Vertx vertx) {
+    public TestRedis(Vertx vertx) {
         this.vertx = vertx;
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             port = free.getLocalPort();
@@ -30,7 +30,7 @@ final class TestRedis implements AutoCloseable {
         start();
     }
 
-    void start() {
+    public void start() {
         server = RedisServer.builder()
                 .port(port)
                 .bind("127.0.0.1")
@@ -47,11 +47,11 @@ final class TestRedis implements AutoCloseable {
                 .orElseThrow();
     }
 
-    String uri() {
+    public String uri() {
         return "redis://127.0.0.1:" + port;
     }
 
-    Response ask(Command command, Object... args) {
+    public Response ask(Command command, Object... args) {
         Redis client = Redis.createClient(vertx, uri());
         try {
             return await(client.send(Request.cmd(command, args)));
@@ -60,19 +60,19 @@ final class TestRedis implements AutoCloseable {
         }
     }
 
-    int keys() {
+    public int keys() {
         return ask(Command.DBSIZE).toInteger();
     }
 
-    void kill() {
+    public void kill() {
         server.stop();
     }
 
-    void stall() {
+    public void stall() {
         signal("STOP");
     }
 
-    void resume() {
+    public void resume() {
         signal("CONT");
     }
 

@@ -1,5 +1,6 @@
 package io.kehu.crypto;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -8,7 +9,6 @@ import io.kehu.bus.Problem;
 import io.kehu.crypto.Passwords.Profile;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
-import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.awaitility.Awaitility;
@@ -25,12 +25,12 @@ class PasswordsTest {
     @BeforeAll
     static void startAPool() {
         vertx = Vertx.vertx();
-        passwords = new Passwords(vertx, Passwords.MEMORY_KIB_MIN, 2, 3);
+        passwords = new Passwords(vertx, new Passwords.Options(Passwords.MEMORY_KIB_MIN, 2, 1_000, 3));
     }
 
     @AfterAll
     static void stopThePool() {
-        passwords.close();
+        await(passwords.close());
         await(vertx.close());
     }
 
@@ -78,7 +78,7 @@ class PasswordsTest {
 
     @Test
     void moreThanTheQueueHoldsIsRefusedAtOnceAndTheRestIsDone() {
-        Passwords narrow = new Passwords(vertx, Passwords.MEMORY_KIB_MIN, 2, 3);
+        Passwords narrow = new Passwords(vertx, new Passwords.Options(Passwords.MEMORY_KIB_MIN, 2, 1_000, 3));
         List<Future<Boolean>> attempts = IntStream.range(0, 50)
                 .mapToObj(i -> narrow.verify("guess " + i, narrow.absent()))
                 .toList();
@@ -95,35 +95,47 @@ class PasswordsTest {
     }
 
     @Test
-    void hashesUseTheSameMemoryAgainAndAreStillRight() {
-        Vertx own = Vertx.vertx();
-        try (Passwords one = new Passwords(own, Passwords.MEMORY_KIB_MIN, 1, 10)) {
-            String phc = await(one.hash("tram violet outwit"));
-            await(one.verify("something else", phc));
-            long before = allocatedByWorkers();
-            for (int i = 0; i < 5; i++) {
-                assertThat(await(one.verify("tram violet outwit", phc))).isTrue();
-                assertThat(await(one.verify("guess " + i, phc))).isFalse();
-            }
-            // Each alone needs 46 MiB.
-            assertThat(allocatedByWorkers() - before).isBetween(1L, 46L << 20);
-            aHashOfOtherParametersIsVerifiedAndShouldBeMadeAnew();
-        } finally {
-            await(own.close());
+    void manyAtOnceDoNotDisturbEachOther() {
+        Passwords wide = new Passwords(vertx, new Passwords.Options(1_024, 4, 1_000, 200));
+        List<Future<String>> hashes = IntStream.range(0, 50)
+                .mapToObj(i -> wide.hash("password of " + i))
+                .toList();
+        List<Future<Boolean>> looks = IntStream.range(0, 100)
+                .mapToObj(i ->
+                        hashes.get(i % 50).compose(phc -> wide.verify("password of " + (i < 50 ? i : i - 49), phc)))
+                .toList();
+        for (int i = 0; i < 100; i++) {
+            assertThat(await(looks.get(i))).isEqualTo(i < 50);
         }
     }
 
-    private static long allocatedByWorkers() {
-        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
-        return Thread.getAllStackTraces().keySet().stream()
-                .filter(thread -> thread.getName().startsWith("kehu-passwords"))
-                .mapToLong(thread -> threads.getThreadAllocatedBytes(thread.getId()))
-                .sum();
+    @Test
+    void hashesBeginAtEvenIntervalsHoweverManyWorkersAreFree() {
+        Passwords paced = new Passwords(vertx, new Passwords.Options(1_024, 4, 50, 20));
+        long begin = System.nanoTime();
+        List<Future<Boolean>> looks = IntStream.range(0, 11)
+                .mapToObj(i -> paced.verify("guess " + i, paced.absent()))
+                .toList();
+        looks.forEach(look -> assertThat(await(look)).isFalse());
+        // Ten intervals of 20 ms, each begun at most 1 ms early: slower is possible, faster is not.
+        assertThat(System.nanoTime() - begin).isGreaterThanOrEqualTo(MILLISECONDS.toNanos(190));
+    }
+
+    @Test
+    void aFullQueueSaysSoBeforeAnythingIsAskedOfIt() {
+        Passwords narrow = new Passwords(vertx, new Passwords.Options(1_024, 1, 1, 1));
+        assertThat(narrow.full()).isFalse();
+        Future<String> running = narrow.hash("first");
+        assertThat(narrow.full()).isFalse();
+        Future<String> waiting = narrow.hash("second");
+        assertThat(narrow.full()).isTrue();
+        assertThat(await(running)).isNotEqualTo(await(waiting));
+        Awaitility.await().until(() -> !narrow.full());
     }
 
     @Test
     void weakMemoryIsNotAccepted() {
-        assertThatThrownBy(() -> new Passwords(vertx, 1023, 1, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> new Passwords.Options(1_023, 1, 1, 1)).isInstanceOf(IllegalArgumentException.class);
     }
 
     @ParameterizedTest

@@ -2,6 +2,7 @@ package io.kehu.sql;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
@@ -241,6 +242,55 @@ class WriteTest {
                 assertThatThrownBy(() -> app.execute(forbidden)).as(forbidden).isInstanceOf(SQLException.class);
             }
         }
+    }
+
+    @Test
+    void aRefusalThatCannotBeStoredLeavesItsConnectionFitForTheNext() throws Exception {
+        // One connection: what is left on it is met by whoever comes next.
+        try (TestKehu one = TestKehu.start(Map.of("KEHU_POSTGRESQL_POINT_SIZE", "1"));
+                Connection holder =
+                        Migrations.connect(one.settings().postgresql().ownerUri(), 5_000);
+                Connection rival =
+                        Migrations.connect(one.settings().postgresql().ownerUri(), 5_000);
+                Statement first = holder.createStatement();
+                Statement second = rival.createStatement()) {
+            Caller caller = one.caller("administrator");
+            String key = UUID.randomUUID().toString();
+            String draft = """
+                    {"parentId": "%s", "code": "HELD", "name": "支行"}""".formatted(one.headOffice());
+            holder.setAutoCommit(false);
+            rival.setAutoCommit(false);
+            // The command takes its key and waits for us to decide about the code.
+            one.branch(one.headOffice(), "FREE");
+            first.execute(
+                    "UPDATE iam.branch SET code = 'HELD', tree = replace(tree, 'FREE', 'HELD') WHERE code = 'FREE'");
+            CompletableFuture<Answer> answer =
+                    CompletableFuture.supplyAsync(() -> caller.post("/v1/branches", draft, "Idempotency-Key", key));
+            await().until(() -> waiting(one) == 1);
+            // Somebody waits for the key; it is his as soon as the command is refused, and he keeps it.
+            CompletableFuture<Void> taken = CompletableFuture.runAsync(() -> take(second, caller, key));
+            await().until(() -> waiting(one) == 2);
+            holder.commit();
+            taken.join();
+            answer.join().is(503, "server.contended");
+            rival.rollback();
+            caller.get("/v1/branches/" + one.headOffice()).is(200);
+            caller.post("/v1/branches", draft, "Idempotency-Key", key).is(409, "branch.codeTaken");
+        }
+    }
+
+    private static void take(Statement sql, Caller caller, String key) {
+        try {
+            sql.execute("INSERT INTO kehu.idempotency (principal, operation, key, body_hash) VALUES ('" + caller.id
+                    + "', 'createBranch', '" + key + "', '')");
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Sessions that wait for a row of somebody else's transaction. */
+    private static long waiting(TestKehu house) {
+        return house.value("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted");
     }
 
     @Test

@@ -40,14 +40,14 @@ import picocli.CommandLine.Option;
         description = "Load and cost measurements of Kehu on loopback.",
         mixinStandardHelpOptions = true,
         scope = CommandLine.ScopeType.INHERIT,
-        subcommands = {Bare.class})
+        subcommands = {Bare.class, Timing.class})
 public final class Load {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String HEADER = """
             | run | answers | per second | p50 ms | p95 ms | p99 ms | max ms | errors | server CPU µs/request | PostgreSQL | generator |
             | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |""";
 
-    private final PrintStream out;
+    final PrintStream out;
 
     Load(PrintStream out) {
         this.out = out;
@@ -202,8 +202,13 @@ public final class Load {
             @Option(names = "--users", defaultValue = "1000") int users,
             @Option(names = "--think-millis", defaultValue = "1000") int thinkMillis,
             @Option(names = "--sign-ins-per-second", defaultValue = "30") double perSecond,
-            @Option(names = "--username", required = true) String username,
-            @Option(names = "--password", required = true) String password,
+            @Option(
+                            names = "--username",
+                            required = true,
+                            split = ",",
+                            description = "Take many: only five looks at one account's password may be under way.")
+                    List<String> usernames,
+            @Option(names = "--password", required = true, description = "Of all of them.") String password,
             @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
             @Option(names = "--seconds", defaultValue = "60") int seconds)
             throws Exception {
@@ -215,7 +220,7 @@ public final class Load {
         int connections = (int) Math.min(500, Math.max(10, perSecond * 3));
         Plan paced = new Plan(target.url, connections, Duration.ZERO, perSecond, normal.warmUp(), normal.measured());
         FutureTask<Result> signIns =
-                new FutureTask<>(new Engine(paced, requests.signIns(username, password), () -> {}));
+                new FutureTask<>(new Engine(paced, requests.signIns(usernames, password), () -> {}));
         Thread thread = new Thread(signIns, "sign-ins");
         thread.setDaemon(true);
         thread.start();

@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class Requests {
     static final String LOGIN = "/v1/auth/login";
+    static final String STAFF = "/v1/staff";
     static final String CUSTOMERS = "/v1/customers";
     static final String SEARCH = "/v1/customers/search";
 
@@ -70,9 +71,13 @@ final class Requests {
         return List.of(read(1));
     }
 
-    List<Part> signIns(String username, String password) {
-        byte[] login = request("POST", LOGIN, null, body("username", username, "password", password));
-        return List.of(new Part("sign-in", 1, () -> login));
+    /** Sign-ins of one after the other, all with the same password. */
+    List<Part> signIns(List<String> usernames, String password) {
+        List<byte[]> logins = usernames.stream()
+                .map(username -> request("POST", LOGIN, null, body("username", username, "password", password)))
+                .toList();
+        int[] next = {0};
+        return List.of(new Part("sign-in", 1, () -> logins.get(next[0]++ % logins.size())));
     }
 
     /** Single requests whose latency must not grow with the number of customers. */

@@ -2,6 +2,7 @@ package io.kehu.load;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import io.kehu.load.Engine.Part;
 import io.kehu.load.Engine.Plan;
@@ -65,10 +66,19 @@ class LoadTest {
         boolean signedIn = "Bearer token".equals(request.getHeader("Authorization"));
         switch (call) {
             case "POST /v1/auth/login" -> {
-                boolean right = new JsonObject(body).getString("password").equals("right");
+                JsonObject login = new JsonObject(body);
+                boolean right = login.getString("password").equals("right");
+                boolean made = login.getString("username").startsWith("timing.");
+                if (made) {
+                    seen.computeIfAbsent("made", ignored -> new AtomicLong()).incrementAndGet();
+                }
+                boolean timed = made || login.getString("username").startsWith("nobody.");
                 request.response()
-                        .setStatusCode(right ? 200 : 429)
-                        .end(new JsonObject().put("accessToken", "token").encode());
+                        .setStatusCode(right ? 200 : timed ? 401 : 429)
+                        .end(new JsonObject()
+                                .put("accessToken", "token")
+                                .put("staff", new JsonObject().put("branchId", "HQ"))
+                                .encode());
             }
             case "GET /v1/customers" -> {
                 JsonArray items = new JsonArray().add(new JsonObject().put("id", CUSTOMER));
@@ -83,6 +93,8 @@ class LoadTest {
                         .write("{\"items\":[")
                         .onSuccess(written -> request.response().end("]}"));
             }
+            case "POST /v1/staff" ->
+                request.response().setStatusCode(signedIn ? 201 : 401).end(body);
             case "POST /v1/customers" -> request.response().setStatusCode(201).end(body);
             case "GET /v1/customers/" + CUSTOMER -> request.response().end("{\"id\":\"" + CUSTOMER + "\"}");
             case "GET /closing" ->
@@ -182,7 +194,7 @@ class LoadTest {
                         "--warm-up=0",
                         "--seconds=2",
                         "--sign-ins-per-second=20",
-                        "--username=demo",
+                        "--username=demo,other",
                         "--password=wrong"))
                 .isZero();
         JsonObject signIns = jsonLines().get(2);
@@ -228,6 +240,29 @@ class LoadTest {
         Result dropping = run("/dropping", 2, 0);
         assertThat(dropping.answers()).isZero();
         assertThat(dropping.lost().keySet()).isSubsetOf("closed", "reset").isNotEmpty();
+    }
+
+    @Test
+    void timesOfRefusedSignInsAreComparedByRank() {
+        assertThat(load("timing", "--url=" + url, "--user=demo:right", "--accounts=3", "--pause-millis=1"))
+                .isZero();
+        assertThat(seen.get("POST /v1/staff")).hasValue(3);
+        assertThat(seen.get("made")).hasValue(30);
+        assertThat(seen.get("POST /v1/auth/login")).hasValue(61);
+        assertThat(printed.toString(StandardCharsets.UTF_8))
+                .containsPattern("wrong \\| 15 \\|.*\\| [01]\\.\\d{3} \\|")
+                .containsPattern("locked \\| 15 \\|.*\\| [01]\\.\\d{3} \\|");
+    }
+
+    /** The example of scipy.stats.mannwhitneyu, asymptotic. */
+    @Test
+    void theRankTestAgreesWithAPublishedExample() {
+        MannWhitney test = MannWhitney.of(new long[] {19, 22, 16, 29, 24}, new long[] {20, 11, 17, 12});
+        assertThat(test.larger()).isEqualTo(0.85);
+        assertThat(test.p()).isCloseTo(0.11134688653314041, within(1e-6));
+        MannWhitney alike = MannWhitney.of(new long[] {1, 2, 2, 3}, new long[] {2, 1, 3, 2});
+        assertThat(alike.larger()).isEqualTo(0.5);
+        assertThat(alike.p()).isCloseTo(1, within(1e-6));
     }
 
     @Test

@@ -26,7 +26,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.UUID;
-import java.util.function.Supplier;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
@@ -69,8 +68,9 @@ final class SessionService {
         Guess guess = Guess.of(vault, username, call.meta().address());
         return mustBeReal(call)
                 .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
+                .compose(v -> mustFindRoom())
                 .compose(v -> limit(RateLimit.LOGIN, ""))
-                .compose(v -> look(guess, () -> store.account(call, username), password))
+                .compose(v -> look(guess, store.account(call, username), password))
                 .compose(seen -> seen.right ? enter(call, guess, seen.account()) : refuse(call, guess, seen));
     }
 
@@ -95,18 +95,17 @@ final class SessionService {
                         : Future.failedFuture(tooMany((decision.retryAfterMillis() + 999) / 1000)));
     }
 
+    /** What would be refused at its hash is refused before it costs the database anything. */
+    private Future<Void> mustFindRoom() {
+        return passwords.full() ? Future.failedFuture(tooMany(1)) : Future.succeededFuture();
+    }
+
     private static Problem tooMany(long seconds) {
         return Problem.of("request.tooManyRequests", Long.toString(Math.max(1, seconds)));
     }
 
     /** Books the look, then takes it; one hash is computed in any case. */
-    private Future<Seen> look(Guess guess, Supplier<Future<Optional<Account>>> find, String password) {
-        // The counters of all sign-ins are one row: a flood must not queue for it, and with it for the connections of
-        // others.
-        if (!passwords.hasRoom()) {
-            return Future.failedFuture(tooMany(1));
-        }
-        Future<Optional<Account>> account = find.get();
+    private Future<Seen> look(Guess guess, Future<Optional<Account>> account, String password) {
         return store.take(guess).compose(booked -> {
             if (booked.equals("busy")) {
                 return Future.failedFuture(tooMany(1));
@@ -327,7 +326,7 @@ final class SessionService {
             return Future.failedFuture(Problem.invalid(faults));
         }
         Guess guess = Guess.of(vault, principal.name(), call.meta().address());
-        return look(guess, () -> store.account(call, principal.subject()), current)
+        return look(guess, store.account(call, principal.subject()), current)
                 .compose(seen -> finish(guess, seen)
                         .compose(v -> seen.right
                                 ? passwords.hash(wanted).map(hash -> Optional.of(new Change(seen.account(), hash)))
