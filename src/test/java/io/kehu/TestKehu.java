@@ -81,9 +81,9 @@ public final class TestKehu implements AutoCloseable {
     public TestKehu sibling(int postgresqlPort) {
         Settings.Postgresql postgresql = settings.postgresql();
         TestKehu sibling = new TestKehu(settings.withServers(
-                postgresql.at(
-                        postgresql.uri().replaceFirst(":[0-9]+/", ":" + postgresqlPort + "/"), postgresql.ownerUri()),
-                settings.redis()));
+                postgresql.uri().replaceFirst(":[0-9]+/", ":" + postgresqlPort + "/"),
+                postgresql.ownerUri(),
+                settings.redis().uri()));
         sibling.addNode(sibling.settings);
         return sibling;
     }

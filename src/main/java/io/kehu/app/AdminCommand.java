@@ -5,11 +5,7 @@ import io.kehu.bus.Problems;
 import java.io.PrintStream;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -42,32 +38,23 @@ final class AdminCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() throws InterruptedException {
+    public Integer call() {
         Settings settings = servers.get();
         String given = environment.get(PASSWORD);
+        String password;
         try {
-            String password = Deployment.administrator(settings, username, given)
-                    .toCompletionStage()
-                    .toCompletableFuture()
-                    .get(WAIT_SECONDS, TimeUnit.SECONDS);
-            out.println(
-                    "The administrator " + username + " is there and must change the password at the first sign-in.");
-            if (given == null) {
-                out.println("Password, shown this once: " + password);
-            }
-            return 0;
-        } catch (TimeoutException e) {
-            throw new StartFailure("the database did not answer within " + WAIT_SECONDS + " seconds");
-        } catch (ExecutionException e) {
-            throw inOneLine(e.getCause());
+            password = Kehu.await(Deployment.administrator(settings, username, given), WAIT_SECONDS);
+        } catch (Problem problem) {
+            throw inOneLine(problem);
         }
+        out.println("The administrator " + username + " is there and must change the password at the first sign-in.");
+        if (given == null) {
+            out.println("Password, shown this once: " + password);
+        }
+        return 0;
     }
 
-    private static RuntimeException inOneLine(@Nullable Throwable cause) {
-        Problem problem = Problem.in(cause);
-        if (problem == null) {
-            return new IllegalStateException(cause);
-        }
+    private static StartFailure inOneLine(Problem problem) {
         if (problem.errors().isEmpty()) {
             Problems.Text text = Problems.of(problem.code()).en();
             return new StartFailure(text.cause() + " " + text.remedy());

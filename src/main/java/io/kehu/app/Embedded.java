@@ -104,16 +104,16 @@ public final class Embedded implements AutoCloseable {
 
     private void startMissing() {
         Settings.Postgresql postgresql = settings.postgresql();
-        Settings.Redis redis = settings.redis();
+        String uri = postgresql.uri();
+        String ownerUri = postgresql.ownerUri();
         if (postgresql.embedded()) {
-            int port = startPostgresql(postgresql);
-            String at = "@127.0.0.1:" + port + "/kehu";
-            postgresql = postgresql.at("postgresql://kehu_app" + at, "postgresql://kehu_owner" + at);
+            String at = "@127.0.0.1:" + startPostgresql(postgresql) + "/kehu";
+            uri = "postgresql://kehu_app" + at;
+            ownerUri = "postgresql://kehu_owner" + at;
         }
-        if (redis.embedded()) {
-            redis = redis.at("redis://127.0.0.1:" + startRedis(redis));
-        }
-        settings = settings.withServers(postgresql, redis);
+        Settings.Redis redis = settings.redis();
+        String redisUri = redis.embedded() ? "redis://127.0.0.1:" + startRedis(redis) : redis.uri();
+        settings = settings.withServers(uri, ownerUri, redisUri);
     }
 
     // PostgreSQL

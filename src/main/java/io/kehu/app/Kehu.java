@@ -206,7 +206,7 @@ public final class Kehu implements Runnable {
         return started.settings();
     }
 
-    private static <T> T await(Future<T> future, long seconds) {
+    static <T> T await(Future<T> future, long seconds) {
         try {
             return future.toCompletionStage().toCompletableFuture().get(seconds, TimeUnit.SECONDS);
         } catch (ExecutionException | CompletionException e) {

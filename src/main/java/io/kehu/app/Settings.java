@@ -115,32 +115,12 @@ public record Settings(
         public boolean embedded() {
             return uri.isEmpty();
         }
-
-        public Postgresql at(String uri, String ownerUri) {
-            return new Postgresql(
-                    uri,
-                    ownerUri,
-                    dataFolder,
-                    embeddedPort,
-                    connectMillis,
-                    lockTimeoutMillis,
-                    idleInTransactionMillis,
-                    cachedStatements,
-                    point,
-                    search,
-                    heavy,
-                    job);
-        }
     }
 
     public record Redis(
             String uri, Path dataFolder, int embeddedPort, int poolSize, int maxWaiting, int timeoutMillis) {
         public boolean embedded() {
             return uri.isEmpty();
-        }
-
-        public Redis at(String uri) {
-            return new Redis(uri, dataFolder, embeddedPort, poolSize, maxWaiting, timeoutMillis);
         }
     }
 
@@ -231,28 +211,10 @@ public record Settings(
         return mode == Mode.PRODUCTION;
     }
 
-    public Settings withServers(Postgresql postgresql, Redis redis) {
-        return new Settings(
-                mode,
-                zone,
-                node,
-                http,
-                calls,
-                postgresql,
-                redis,
-                cluster,
-                keys,
-                auth,
-                rate,
-                blob,
-                jobs,
-                events,
-                audit,
-                vault,
-                cache,
-                seed,
-                log,
-                tree);
+    /** The same with other servers. */
+    public Settings withServers(String postgresqlUri, String ownerUri, String redisUri) {
+        return from(tree.with(
+                Map.of("postgresql.uri", postgresqlUri, "postgresql.ownerUri", ownerUri, "redis.uri", redisUri)));
     }
 
     private static Settings from(SettingsTree root) {

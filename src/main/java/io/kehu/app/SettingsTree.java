@@ -63,6 +63,13 @@ final class SettingsTree {
         return new SettingsTree(tree, "");
     }
 
+    /** The same tree with other values at these paths. */
+    SettingsTree with(Map<String, String> values) {
+        SettingsTree changed = new SettingsTree(node.deepCopy(), prefix);
+        values.forEach((path, value) -> set(changed.node, path, value));
+        return changed;
+    }
+
     private static ObjectNode defaults() {
         try (InputStream in = SettingsTree.class.getResourceAsStream(DEFAULTS)) {
             if (in == null) {

@@ -67,7 +67,7 @@ public final class Blobs {
             UPDATE kehu.blob SET finished_at = kehu.now(), size = $3, sha256 = $4, content_type = $5, writer = NULL,
                 writer_until = NULL
             WHERE id = $1 AND writer = $2 RETURNING id""";
-    private static final String CLAIM = "SELECT size, sha256, content_type FROM kehu.claim_blob($1, $2, $3)";
+    private static final String CLAIM = "SELECT size FROM kehu.claim_blob($1, $2, $3)";
     private static final String RELEASE = "SELECT kehu.release_blob($1)";
     private static final String EXPIRE = """
             SELECT kehu.release_blob(id) FROM (
@@ -132,9 +132,6 @@ public final class Blobs {
             return sha256 != null;
         }
     }
-
-    /** What a claimed file is. */
-    public record Claimed(UUID id, long size, String sha256, String contentType) {}
 
     /** A stream of bytes that can be broken off from outside; must take no bytes before it is resumed. */
     public interface Source extends ReadStream<Buffer> {
@@ -322,10 +319,8 @@ public final class Blobs {
      * Takes a whole upload over for good, in the transaction of the command that uses it. Fails with {@code
      * blob.notClaimable}: another person's, for another purpose, not whole, expired or claimed before.
      */
-    public static Future<Claimed> claim(Tx tx, UUID id, UUID owner, String purpose) {
-        return tx.row(CLAIM, Tuple.of(id, owner, purpose), "blob.notClaimable")
-                .map(row ->
-                        new Claimed(id, row.getLong("size"), row.getString("sha256"), row.getString("content_type")));
+    public static Future<Void> claim(Tx tx, UUID id, UUID owner, String purpose) {
+        return tx.row(CLAIM, Tuple.of(id, owner, purpose), "blob.notClaimable").mapEmpty();
     }
 
     /** Gives a file up in the transaction of a command; it cannot be read any more, its bytes are deleted a little later. */

@@ -17,7 +17,6 @@ import io.vertx.core.http.RequestOptions;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
 import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -33,8 +32,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -169,11 +166,7 @@ public final class S3Shelf implements BlobStore.Shelf {
     }
 
     @Override
-    public Future<String> put(UUID id, String handle, int unit, byte[] frames) {
-        return part(id, handle, unit, frames);
-    }
-
-    private Future<String> part(UUID id, String handle, int unit, byte[] bytes) {
+    public Future<String> put(UUID id, String handle, int unit, byte[] bytes) {
         Map<String, String> query = Map.of("partNumber", Integer.toString(unit + 1), "uploadId", handle);
         return send(HttpMethod.PUT, path(id), query, Map.of(), bytes, XML_LIMIT, 200)
                 .map(Answer::etag);
@@ -188,7 +181,7 @@ public final class S3Shelf implements BlobStore.Shelf {
         return length(id)
                 .compose(length -> length != BlobStore.ABSENT // an earlier attempt came through
                         ? Future.succeededFuture()
-                        : part(id, handle, tags.size(), last).compose(tag -> assemble(id, handle, tags, tag)));
+                        : put(id, handle, tags.size(), last).compose(tag -> assemble(id, handle, tags, tag)));
     }
 
     private Future<Void> assemble(UUID id, String handle, List<String> tags, String lastTag) {
@@ -395,12 +388,6 @@ public final class S3Shelf implements BlobStore.Shelf {
     }
 
     private static byte[] hmac(byte[] key, String text) {
-        try {
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(new SecretKeySpec(key, "HmacSHA256"));
-            return mac.doFinal(text.getBytes(StandardCharsets.UTF_8));
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException(e); // every Java has it
-        }
+        return Sha256.mac(key).doFinal(text.getBytes(StandardCharsets.UTF_8));
     }
 }

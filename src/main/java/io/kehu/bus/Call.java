@@ -114,11 +114,6 @@ public record Call(
         return value == null ? otherwise : value.intValue();
     }
 
-    public boolean flag(String name) {
-        JsonNode value = params.get(name);
-        return value != null && value.booleanValue();
-    }
-
     /** The values of an array parameter; empty where it is absent. */
     public List<String> list(String name) {
         List<String> values = new ArrayList<>();

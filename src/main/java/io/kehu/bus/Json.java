@@ -89,6 +89,24 @@ public final class Json {
         }
     }
 
+    /** A record as it travels among nodes and into jobs. */
+    public static byte[] bytes(Object form) {
+        try {
+            return MAPPER.writeValueAsBytes(form);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Reads what {@link #bytes} wrote. */
+    public static <T> T read(byte[] json, Class<T> form) {
+        try {
+            return MAPPER.readValue(json, form);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** A parser over bytes that Kehu itself wrote, without the checks that untrusted ones need. */
     public static JsonParser own(byte[] json) throws IOException {
         return OWN.createParser(json);

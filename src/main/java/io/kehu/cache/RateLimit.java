@@ -1,5 +1,6 @@
 package io.kehu.cache;
 
+import io.kehu.crypto.Sha256;
 import io.vertx.core.Future;
 import io.vertx.redis.client.Response;
 import java.nio.charset.StandardCharsets;
@@ -12,8 +13,6 @@ import java.util.HexFormat;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.LongSupplier;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,7 +70,7 @@ public final class RateLimit {
 
     private final Cache redis;
     private final Map<String, Rule> rules = new HashMap<>();
-    private final SecretKeySpec secret;
+    private final byte[] secret;
     private final LongSupplier microClock;
     private final @Nullable Cell[] table;
     private final Object[] locks = new Object[LOCKS];
@@ -96,7 +95,7 @@ public final class RateLimit {
             throw new IllegalArgumentException("the secret for rate limits needs at least 16 bytes");
         }
         this.redis = redis;
-        this.secret = new SecretKeySpec(secret, "HmacSHA256");
+        this.secret = secret.clone();
         this.microClock = microClock;
         limits.forEach((name, limit) -> rules.put(name, Rule.of(name, limit)));
         int rows = Integer.highestOneBit(Math.max(LOCKS, maxKeys / WAYS));
@@ -283,16 +282,10 @@ public final class RateLimit {
     private String digest(Cell cell) {
         String known = cell.redisKey;
         if (known == null) {
-            try {
-                Mac mac = Mac.getInstance("HmacSHA256");
-                mac.init(secret);
-                byte[] digest = mac.doFinal(cell.key.getBytes(StandardCharsets.UTF_8));
-                String text = Base64.getUrlEncoder().withoutPadding().encodeToString(digest);
-                // 22 characters are 132 bits: no two keys will meet.
-                known = "kehu:rate:" + cell.rule.name + ":" + text.substring(0, 22);
-            } catch (GeneralSecurityException e) {
-                throw new IllegalStateException("every Java has HmacSHA256", e);
-            }
+            byte[] digest = Sha256.mac(secret).doFinal(cell.key.getBytes(StandardCharsets.UTF_8));
+            String text = Base64.getUrlEncoder().withoutPadding().encodeToString(digest);
+            // 22 characters are 132 bits: no two keys will meet.
+            known = "kehu:rate:" + cell.rule.name + ":" + text.substring(0, 22);
             cell.redisKey = known;
         }
         return known;

@@ -19,7 +19,6 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.bouncycastle.crypto.params.Ed25519PrivateKeyParameters;
 import org.bouncycastle.crypto.params.Ed25519PublicKeyParameters;
 import org.jspecify.annotations.Nullable;
@@ -145,7 +144,7 @@ public final class KeyStore {
         if (key == null) {
             throw new IllegalArgumentException("no key of that version");
         }
-        return Vault.newMac(new SecretKeySpec(key, "HmacSHA256"));
+        return Sha256.mac(key);
     }
 
     /** The pair that signs now, with its private half. */
@@ -159,14 +158,13 @@ public final class KeyStore {
         return Collections.unmodifiableMap(keys.signing);
     }
 
-    /** Starts a new version; what the older ones made stays readable. Returns its number. */
+    /**
+     * Starts a new version; what the older ones made stays readable, and a sweep rewraps the data keys of older epochs.
+     *
+     * @return its number
+     */
     public int rotate(Kind kind) {
         return change(k -> append(k, kind)).of(kind).lastKey();
-    }
-
-    /** Starts a new epoch: data keys of older ones stay readable and are rewrapped by a sweep. Returns its number. */
-    public int rotateEpoch() {
-        return rotate(Kind.EPOCHS);
     }
 
     /**

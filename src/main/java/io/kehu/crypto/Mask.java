@@ -45,31 +45,11 @@ public final class Mask {
         return (length(local) < 2 ? "" : first(local, 1)) + HIDDEN + address.substring(at);
     }
 
-    /** 6222 **** **** 1234, whatever the length: the issuer's first four and the last four (PCI DSS 3.4 allows more). */
-    public static String card(String number) {
-        return ends(digits(number), 4, 4, " **** **** ");
-    }
-
-    /** ****1234. */
-    public static String account(String number) {
-        String bare = digits(number);
-        return length(bare) < 8 ? HIDDEN : "****" + last(bare, 4);
-    }
-
     /** 上海市浦东新区***: the region as far as it is named by its words, the rest hidden. */
     public static String address(String line) {
         Matcher region = REGION.matcher(line);
         String shown = region.find() ? region.group() : "";
         return (shown.length() < line.length() ? shown : "") + HIDDEN;
-    }
-
-    /** 张**, 欧**: for those outside scope; the number of characters stays hidden. */
-    public static String name(String name) {
-        return length(name) < 2 ? HIDDEN : first(name, 1) + "**";
-    }
-
-    private static String digits(String number) {
-        return number.replaceAll("[\\s-]", "");
     }
 
     private static String ends(String value, int start, int end, String between) {

@@ -1,7 +1,6 @@
 package io.kehu.crypto;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
@@ -158,22 +157,6 @@ public final class Signer {
     /** The same without a server: for those who hold only the public key, 32 bytes. */
     public static boolean verify(byte[] publicKey, byte[] data, byte[] signature) {
         return verify(new Ed25519PublicKeyParameters(publicKey, 0), tagged(data), signature);
-    }
-
-    /** The public keys of live pairs as a JWK set (RFC 7517, RFC 8037). */
-    public String jwks() {
-        ObjectNode set = Json.object();
-        ArrayNode keys = set.putArray("keys");
-        for (KeyStore.SigningKey pair : live()) {
-            keys.addObject()
-                    .put("kty", "OKP")
-                    .put("crv", "Ed25519")
-                    .put("use", "sig")
-                    .put("alg", "EdDSA")
-                    .put("kid", pair.kid())
-                    .put("x", encode(pair.publicKey().getEncoded()));
-        }
-        return set.toString();
     }
 
     // ---- reading

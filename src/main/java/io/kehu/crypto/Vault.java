@@ -5,7 +5,6 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
-import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.UUID;
@@ -13,7 +12,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import javax.crypto.AEADBadTagException;
 import javax.crypto.Cipher;
-import javax.crypto.Mac;
 import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 import org.jspecify.annotations.Nullable;
@@ -256,18 +254,6 @@ public final class Vault {
         return mac(derive(KeyStore.Kind.INDEX, store.current(KeyStore.Kind.INDEX), "hmac", purpose), data);
     }
 
-    /** Whether {@code mac} is the {@link #hmac} of the data, also of an older key; in constant time. */
-    public boolean verifyHmac(String purpose, byte[] data, byte[] mac) {
-        int current = store.current(KeyStore.Kind.INDEX);
-        for (int version = current; version >= Math.max(1, current - 1); version--) {
-            if (store.key(KeyStore.Kind.INDEX, version) != null
-                    && MessageDigest.isEqual(mac, mac(derive(KeyStore.Kind.INDEX, version, "hmac", purpose), data))) {
-                return true;
-            }
-        }
-        return false;
-    }
-
     /** HKDF (RFC 5869) with SHA-256: extract without salt, then the first block of expand, which is all 32 bytes. */
     private SecretKeySpec derive(KeyStore.Kind kind, int version, String use, String purpose) {
         byte[] root = version(kind, version); // before the memory is asked: a destroyed version must fail
@@ -288,17 +274,7 @@ public final class Vault {
     }
 
     private static byte[] mac(SecretKeySpec key, byte[] data) {
-        return newMac(key).doFinal(data);
-    }
-
-    static Mac newMac(SecretKeySpec key) {
-        try {
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(key);
-            return mac;
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException("HMAC-SHA256 is not available", e);
-        }
+        return Sha256.mac(key).doFinal(data);
     }
 
     // ---- AES-256-GCM

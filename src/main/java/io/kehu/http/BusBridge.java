@@ -33,7 +33,7 @@ public final class BusBridge {
         this.vertx = vertx;
         this.maxInFlight = maxInFlight;
         this.maxReplyBytes = maxReplyBytes;
-        Wire.prepare(vertx);
+        Wire.register(vertx);
     }
 
     int inFlight() {

@@ -9,7 +9,6 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.bus.Wire;
 import io.kehu.job.JobRun.Why;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
@@ -18,6 +17,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
@@ -163,7 +163,7 @@ public final class Jobs {
                                 kind,
                                 params.toString(),
                                 call.principal().subject(),
-                                Wire.encodePrincipal(call.principal()).toString(),
+                                new String(Json.bytes(call.principal()), StandardCharsets.UTF_8),
                                 call.operationId(),
                                 call.meta().requestId(),
                                 call.meta().address()))
@@ -241,7 +241,7 @@ public final class Jobs {
     private void begin(Row row) {
         UUID id = row.getUUID("id");
         long fence = row.getLong("fence");
-        Principal principal = Wire.decodePrincipal(Json.read(row.getString("principal")));
+        Principal principal = Json.read(row.getString("principal").getBytes(StandardCharsets.UTF_8), Principal.class);
         JobRun run = new JobRun(
                 this,
                 id,

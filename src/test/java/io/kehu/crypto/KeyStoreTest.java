@@ -104,7 +104,7 @@ class KeyStoreTest {
         KeyStore other = KeyStore.openOrCreate(folder, false);
         byte[] epoch = node.key(KeyStore.Kind.EPOCHS, 1);
 
-        node.rotateEpoch();
+        node.rotate(KeyStore.Kind.EPOCHS);
         other.rotate(KeyStore.Kind.TOKENS); // must not lose what the first node did
         node.rotateMaster();
         String kid = other.rotateSigning();

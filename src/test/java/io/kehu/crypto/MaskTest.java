@@ -17,19 +17,14 @@ class MaskTest {
         assertThat(Mask.idNumber("11010519491231002X")).isEqualTo("110***********002X");
         assertThat(Mask.passport("E12345678")).isEqualTo("E******78");
         assertThat(Mask.email("zhangsan@example.com")).isEqualTo("z***@example.com");
-        assertThat(Mask.card("6222 0212 3456 1234")).isEqualTo("6222 **** **** 1234");
-        assertThat(Mask.card("6222021234567891234")).isEqualTo("6222 **** **** 1234");
-        assertThat(Mask.account("0200001234567891234")).isEqualTo("****1234");
         assertThat(Mask.address("上海市浦东新区世纪大道100号")).isEqualTo("上海市浦东新区***");
         assertThat(Mask.address("广东省深圳市南山区科技园1栋")).isEqualTo("广东省深圳市南山区***");
         assertThat(Mask.address("10 Downing Street")).isEqualTo("***");
-        assertThat(Mask.name("𠮷田")).isEqualTo("𠮷**");
     }
 
     @Property(tries = 500)
     void noMaskEverRevealsAValueOrMostOfIt(@ForAll @StringLength(max = 40) String value) {
-        List<UnaryOperator<String>> masks = List.of(
-                Mask::phone, Mask::idNumber, Mask::passport, Mask::card, Mask::account, Mask::address, Mask::name);
+        List<UnaryOperator<String>> masks = List.of(Mask::phone, Mask::idNumber, Mask::passport, Mask::address);
         for (UnaryOperator<String> mask : masks) {
             assertHides(value, mask.apply(value));
         }
@@ -40,12 +35,7 @@ class MaskTest {
         String digits = Long.toUnsignedString(number);
         for (int length = 0; length <= digits.length(); length++) {
             String value = digits.substring(0, length);
-            for (String masked : List.of(
-                    Mask.phone(value),
-                    Mask.idNumber(value),
-                    Mask.passport(value),
-                    Mask.card(value),
-                    Mask.account(value))) {
+            for (String masked : List.of(Mask.phone(value), Mask.idNumber(value), Mask.passport(value))) {
                 assertThat(masked.chars().filter(Character::isDigit).count()).isLessThanOrEqualTo(length * 2L / 3);
             }
         }
@@ -54,19 +44,13 @@ class MaskTest {
     @Test
     void shortValuesAreHiddenWhole() {
         for (String value : List.of("", "1", "12", "1234")) {
-            for (String masked : List.of(
-                    Mask.phone(value),
-                    Mask.idNumber(value),
-                    Mask.passport(value),
-                    Mask.card(value),
-                    Mask.account(value))) {
+            for (String masked : List.of(Mask.phone(value), Mask.idNumber(value), Mask.passport(value))) {
                 assertThat(masked).isEqualTo("***");
             }
         }
         assertThat(Mask.email("a@b.cn")).isEqualTo("***@b.cn");
         assertThat(Mask.email("@b.cn")).isEqualTo("***");
         assertThat(Mask.email("nobody")).isEqualTo("***");
-        assertThat(Mask.name("张")).isEqualTo("***");
         assertThat(Mask.address("上海市")).isEqualTo("***");
     }
 
