@@ -291,6 +291,19 @@ public final class Load {
         return Math.max(exitCode(fullRuns.toArray(Measured[]::new)), exitCode(bareRuns.toArray(Measured[]::new)));
     }
 
+    @Command(name = "searches", description = "Searches by name alone, pages of 20, for 60 s: how many a second.")
+    int searches(
+            @Mixin Target target,
+            @Option(names = "--connections", defaultValue = "64") int connections,
+            @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
+            @Option(names = "--seconds", defaultValue = "60") int seconds)
+            throws IOException {
+        out.println(HEADER);
+        Plan plan = closed(target.url, connections, 0, warmUpSeconds, seconds);
+        return exitCode(
+                measure("searches", plan, target.requests().searches(), target.serverPid, target.postgresPid));
+    }
+
     @Command(
             name = "growth",
             description = "Median latency of named requests on a small and on a large set of customers.")

@@ -71,6 +71,11 @@ final class Requests {
         return List.of(read(1));
     }
 
+    /** Only searches by name. */
+    List<Part> searches() {
+        return List.of(search(1));
+    }
+
     /** Sign-ins of one after the other, all with the same password. */
     List<Part> signIns(List<String> usernames, String password) {
         List<byte[]> logins = usernames.stream()
