@@ -130,7 +130,11 @@ public final class TestKehu implements AutoCloseable {
 
     /** Reads or prepares as the owner of the schema, past the doors. */
     public List<Map<String, Object>> sql(String statement, Object... values) {
-        try (Connection connection = Migrations.connect(settings.postgresql().ownerUri(), 5_000);
+        return sqlAt(settings.postgresql().ownerUri(), statement, values);
+    }
+
+    private static List<Map<String, Object>> sqlAt(String uri, String statement, Object... values) {
+        try (Connection connection = Migrations.connect(uri, 5_000);
                 PreparedStatement run = connection.prepareStatement(statement)) {
             for (int i = 0; i < values.length; i++) {
                 run.setObject(i + 1, values[i]);
@@ -154,9 +158,18 @@ public final class TestKehu implements AutoCloseable {
     }
 
     /** The single value of a query. */
-    @SuppressWarnings("unchecked")
     public <T> T value(String query, Object... values) {
-        return (T) sql(query, values).get(0).values().iterator().next();
+        return valueOf(sql(query, values));
+    }
+
+    /** The same as the server's own superuser, who alone may read its files. */
+    public <T> T valueAsSuperuser(String query, Object... values) {
+        return valueOf(sqlAt(TestServers.superuser(settings.postgresql().ownerUri()), query, values));
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <T> T valueOf(List<Map<String, Object>> rows) {
+        return (T) rows.get(0).values().iterator().next();
     }
 
     // People
@@ -275,6 +288,24 @@ public final class TestKehu implements AutoCloseable {
 
         public Answer post(String path, String json, String... headers) {
             return send("POST", path, json, headers);
+        }
+
+        /** Signs in with a password. */
+        public Answer login(String username, String password, String... headers) {
+            String credentials = Json.object()
+                    .put("username", username)
+                    .put("password", password)
+                    .toString();
+            return post("/v1/auth/login", credentials, headers);
+        }
+
+        /** Uploads a file for an import of customers; the answer is its id. */
+        public String upload(byte[] file) {
+            String path =
+                    post("/v1/uploads", """
+                    {"purpose": "customer-import", "name": "customers.csv", "size": %d}""".formatted(file.length)).is(201).header("Location");
+            send("PUT", path, file, "Content-Type", "application/octet-stream").is(200);
+            return path.substring(path.lastIndexOf('/') + 1);
         }
 
         /** Updates the version that {@code etag} names, as an answer's {@link Answer#etag()} gave it. */

@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * SELECT ... FROM (hits: seq in order, LIMIT) h JOIN customer, sealed, data_key
- * hits of a name: one ordered scan of search_token per way to read the text, UNION
+ * hits of a name: one ordered scan of search_token per way to read the text, UNION; of one way the customers themselves
  * </pre>
  *
  * <p>A name alone is found the same way whatever it is: its plan is kept, because to plan it costs three times the search.
@@ -184,22 +184,26 @@ final class CustomerSearchStore {
         boolean isNameAlone() {
             return !alternatives.isEmpty()
                     && alternatives.stream().allMatch(tokens -> tokens.length == 1)
-                    && sort.isEntry()
-                    && call.principal().scope() == Principal.Scope.ALL
-                    && LOOKED_UP.stream().noneMatch(terms::has)
+                    && filters() == 0
                     && !terms.has("updatedSince")
-                    && FILTERS.stream().flatMap(Set::stream).noneMatch(terms::has);
+                    && call.principal().scope() == Principal.Scope.ALL
+                    && isWalk();
         }
 
         /** Whether hits may be far apart although each filter has many. */
         boolean isMixed() {
-            long filters = FILTERS.stream()
+            return alternatives.isEmpty() && filters() > 1 && isWalk();
+        }
+
+        /** Whether the list is in the order of entry and nothing in it is looked up. */
+        private boolean isWalk() {
+            return sort.isEntry() && LOOKED_UP.stream().noneMatch(terms::has);
+        }
+
+        private long filters() {
+            return FILTERS.stream()
                     .filter(names -> names.stream().anyMatch(terms::has))
                     .count();
-            return sort.isEntry()
-                    && alternatives.isEmpty()
-                    && filters > 1
-                    && LOOKED_UP.stream().noneMatch(terms::has);
         }
     }
 

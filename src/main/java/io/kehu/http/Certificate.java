@@ -14,7 +14,6 @@ import java.security.Signature;
 import java.security.cert.X509Certificate;
 import java.util.List;
 import java.util.function.Function;
-import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.X509KeyManager;
 import org.jspecify.annotations.Nullable;
@@ -32,7 +31,7 @@ public final class Certificate {
     private final Vertx vertx;
     private final Path certificate;
     private final Path key;
-    /** Times of both files when they were last read; only touched by one look at a time. */
+    /** Times of both files when a pair was last taken from them; guarded by this. */
     private List<FileTime> seen = List.of();
 
     public Certificate(Vertx vertx, String certificate, String key) {
@@ -88,14 +87,12 @@ public final class Certificate {
 
     /** Neither the JDK nor Netty minds a key of another certificate before the first handshake fails. */
     private static void mustBelongTogether(KeyManagerFactory keys) throws GeneralSecurityException, IOException {
-        for (KeyManager manager : keys.getKeyManagers()) {
-            for (String type : KEY_TYPES) {
-                String[] names = manager instanceof X509KeyManager pairs ? pairs.getServerAliases(type, null) : null;
-                if (names != null) {
-                    X509KeyManager pairs = (X509KeyManager) manager;
-                    mustBelongTogether(pairs.getPrivateKey(names[0]), pairs.getCertificateChain(names[0])[0]);
-                    return;
-                }
+        X509KeyManager pair = (X509KeyManager) keys.getKeyManagers()[0]; // of PEM files there is always this one
+        for (String type : KEY_TYPES) {
+            String[] names = pair.getServerAliases(type, null);
+            if (names != null) {
+                mustBelongTogether(pair.getPrivateKey(names[0]), pair.getCertificateChain(names[0])[0]);
+                return;
             }
         }
         throw new IOException("no key and certificate of a known kind (EC, RSA, Ed25519)");

@@ -1,5 +1,6 @@
 package io.kehu.http;
 
+import io.kehu.sql.Clock;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -33,7 +34,7 @@ public final class Connections {
     private volatile long lastRequestMillis;
 
     private static final class State {
-        volatile long sinceMillis = timerMillis();
+        volatile long sinceMillis = Clock.monotonicMillis();
         volatile boolean served;
         volatile boolean streaming;
         /** By several requests at once: HTTP/2. */
@@ -49,11 +50,6 @@ public final class Connections {
         this.headerTimeoutMillis = headerTimeoutMillis;
         this.idleTimeoutMillis = idleTimeoutMillis;
         this.sweeper = vertx.setPeriodic(SWEEP_MILLIS, id -> sweep());
-    }
-
-    /** Not the clock of the machine: when that is set anew, nobody has been idle for so long. */
-    private static long timerMillis() {
-        return System.nanoTime() / 1_000_000;
     }
 
     void opened(HttpConnection connection) {
@@ -78,7 +74,7 @@ public final class Connections {
             state.active.incrementAndGet();
         }
         if (draining) {
-            lastRequestMillis = timerMillis();
+            lastRequestMillis = Clock.monotonicMillis();
         }
     }
 
@@ -95,7 +91,7 @@ public final class Connections {
         if (state != null) {
             state.active.decrementAndGet();
             state.streaming = false;
-            state.sinceMillis = timerMillis();
+            state.sinceMillis = Clock.monotonicMillis();
         }
     }
 
@@ -114,7 +110,7 @@ public final class Connections {
      */
     public Future<Void> drain(long maxMillis) {
         draining = true;
-        long startedMillis = timerMillis();
+        long startedMillis = Clock.monotonicMillis();
         lastRequestMillis = startedMillis;
         open.forEach((connection, state) -> {
             if (state.shared) {
@@ -123,7 +119,7 @@ public final class Connections {
         });
         Promise<Void> done = Promise.promise();
         vertx.setPeriodic(QUIET_MILLIS / 10, id -> {
-            long now = timerMillis();
+            long now = Clock.monotonicMillis();
             boolean running = open.values().stream().anyMatch(s -> s.active.get() > 0 && !s.streaming);
             if (running) {
                 lastRequestMillis = now;
@@ -143,7 +139,7 @@ public final class Connections {
     }
 
     private void sweep() {
-        long now = timerMillis();
+        long now = Clock.monotonicMillis();
         open.forEach((connection, state) -> {
             long limit = state.served ? idleTimeoutMillis : headerTimeoutMillis;
             if (state.active.get() == 0 && now - state.sinceMillis > limit) {

@@ -15,7 +15,8 @@ public final class Clock {
 
     private volatile long heardAt = Long.MIN_VALUE / 2;
 
-    private static long monotonicMillis() {
+    /** The timer of this process: no clock that is set anew moves it. */
+    public static long monotonicMillis() {
         return System.nanoTime() / 1_000_000;
     }
 

@@ -157,15 +157,7 @@ class KehuTest {
     }
 
     private Process start(String command) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx256m",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.kehu.app.Kehu",
-                command);
-        builder.environment().keySet().removeIf(name -> name.startsWith("KEHU_"));
+        ProcessBuilder builder = TestServers.kehu("256m", command);
         builder.environment().putAll(environment);
         builder.directory(folder.toFile());
         builder.redirectOutput(folder.resolve("stdout").toFile());

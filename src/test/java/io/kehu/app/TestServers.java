@@ -76,7 +76,21 @@ public final class TestServers {
         return uri.replace("//kehu_owner@", "//postgres@");
     }
 
-    static int freePort() {
+    /** A Kehu in a JVM of its own, with these classes and none of this process's settings. */
+    public static ProcessBuilder kehu(String heap, String command) {
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx" + heap,
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "io.kehu.app.Kehu",
+                command);
+        builder.environment().keySet().removeIf(variable -> variable.startsWith("KEHU_"));
+        return builder;
+    }
+
+    public static int freePort() {
         try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             return socket.getLocalPort();
         } catch (IOException e) {

@@ -8,7 +8,9 @@ import io.kehu.TestKehu.Caller;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -51,27 +53,21 @@ class S3NodeTest {
         for (int i = 2; i <= ROWS; i++) {
             rows.append(i).append(",错误号码,12345").append(note);
         }
-        byte[] file = rows.toString().getBytes(StandardCharsets.UTF_8);
-        String upload =
-                operator.post("/v1/uploads", """
-                        {"purpose": "customer-import", "name": "customers.csv", "size": %d}""".formatted(file.length)).is(201).header("Location");
-        operator.send("PUT", upload, file, "Content-Type", "application/octet-stream")
-                .is(200);
+        String upload = operator.upload(rows.toString().getBytes(StandardCharsets.UTF_8));
         assertThat(s3.objects.values())
                 .as("sealed: the shelf never sees what is in the file")
                 .noneMatch(object -> object.toString(StandardCharsets.UTF_8).contains("好人一"));
 
-        String begun = operator.post("/v1/imports", """
+        String begun =
+                operator.post("/v1/imports", """
                         {"uploadId": "%s", "mapping": {"kind": "person", "externalId": {"source": "s3", "column": "id"},
-                          "fields": [{"field": "name", "column": "name"}, {"field": "phone", "column": "phone"}]}}""".formatted(upload.substring(upload.lastIndexOf('/') + 1)))
-                .is(202)
-                .header("Location");
+                          "fields": [{"field": "name", "column": "name"}, {"field": "phone", "column": "phone"}]}}""".formatted(upload)).is(202).header("Location");
 
         Answer end = Awaitility.await()
-                .atMost(java.time.Duration.ofSeconds(120))
+                .atMost(Duration.ofSeconds(120))
                 .until(
                         () -> operator.get(begun).is(200),
-                        answer -> !java.util.Set.of("waiting", "running")
+                        answer -> !Set.of("waiting", "running")
                                 .contains(answer.at("/state").asText()));
         assertThat(end.at("/state").asText()).as(end.text()).isEqualTo("done");
         assertThat(end.at("/created").asInt()).isEqualTo(1);

@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
-import io.kehu.app.Migrations;
-import io.kehu.app.TestServers;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -19,10 +17,6 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
-import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -131,31 +125,16 @@ class CanaryTest {
         return leaks;
     }
 
-    /** As the server's own superuser, who alone may read its files. */
-    private static String asServer(String sql, String... values) throws SQLException {
-        String server = TestServers.superuser(kehu.settings().postgresql().ownerUri());
-        try (Connection connection = Migrations.connect(server, 5_000);
-                PreparedStatement query = connection.prepareStatement(sql)) {
-            for (int i = 0; i < values.length; i++) {
-                query.setString(i + 1, values[i]);
-            }
-            try (ResultSet result = query.executeQuery()) {
-                result.next();
-                return result.getString(1);
-            }
-        }
-    }
-
-    private static String walSegment() throws SQLException {
-        return asServer("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
+    private static String walSegment() {
+        return kehu.valueAsSuperuser("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
     }
 
     /** How many segments of the write-ahead log hold the text: all that is ever backed up or replicated goes through it. */
-    private static long inTheWriteAheadLog(String first, String text) throws SQLException {
-        return Long.parseLong(asServer("""
+    private static long inTheWriteAheadLog(String first, String text) {
+        return kehu.<Long>valueAsSuperuser("""
                 SELECT count(*) FROM pg_ls_waldir() w
                 WHERE w.name BETWEEN ? AND pg_walfile_name(pg_current_wal_insert_lsn())
-                  AND position(convert_to(?, 'UTF8') IN pg_read_binary_file('pg_wal/' || w.name)) > 0""", first, text));
+                  AND position(convert_to(?, 'UTF8') IN pg_read_binary_file('pg_wal/' || w.name)) > 0""", first, text);
     }
 
     private static String inMetrics() throws IOException, InterruptedException {

@@ -6,8 +6,8 @@ import static org.awaitility.Awaitility.await;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import io.kehu.app.TestServers;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -33,7 +33,7 @@ class ClusterSplitTest {
 
     @Test
     void whatIsToBeDoneIsDoneOnceAndTheNodeServesAgainWhenItIsBack() throws Exception {
-        List<Integer> ports = List.of(freePort(), freePort(), freePort());
+        List<Integer> ports = List.of(TestServers.freePort(), TestServers.freePort(), TestServers.freePort());
         try (TestKehu kehu = TestKehu.prepare(Map.of());
                 NodeProcess gateway = node(kehu, "gateway", ports, 0);
                 NodeProcess first = node(kehu, "first", ports, 1);
@@ -104,11 +104,5 @@ class ClusterSplitTest {
                 .isNotEmpty()
                 .extracting(range -> range.get("begins"))
                 .isEqualTo(begins.subList(0, ranges.size()));
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
-        }
     }
 }

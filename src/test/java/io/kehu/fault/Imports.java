@@ -13,15 +13,8 @@ final class Imports {
      * @param fields of the mapping, JSON objects with commas between them
      */
     static String begin(Caller caller, String csv, String fields) {
-        byte[] file = csv.getBytes(StandardCharsets.UTF_8);
-        String upload =
-                caller.post("/v1/uploads", """
-                        {"purpose": "customer-import", "name": "customers.csv", "size": %d}""".formatted(file.length)).is(201).header("Location");
-        caller.send("PUT", upload, file, "Content-Type", "application/octet-stream")
-                .is(200);
+        String upload = caller.upload(csv.getBytes(StandardCharsets.UTF_8));
         return caller.post("/v1/imports", """
-                {"uploadId": "%s", "mapping": {"kind": "person", "fields": [%s]}}""".formatted(upload.substring(upload.lastIndexOf('/') + 1), fields))
-                .is(202)
-                .header("Location");
+                {"uploadId": "%s", "mapping": {"kind": "person", "fields": [%s]}}""".formatted(upload, fields)).is(202).header("Location");
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.kehu.app.Settings;
+import io.kehu.app.TestServers;
 import io.kehu.bus.Json;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -36,16 +37,8 @@ final class NodeProcess implements AutoCloseable {
 
     /** Starts a node; {@link #awaitReady} waits for it. Other settings are named as in the environment. */
     static NodeProcess start(Settings house, Path folder, String name, Map<String, String> more) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx512m",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.kehu.app.Kehu",
-                "serve");
+        ProcessBuilder builder = TestServers.kehu("512m", "serve");
         Map<String, String> environment = builder.environment();
-        environment.keySet().removeIf(variable -> variable.startsWith("KEHU_"));
         environment.putAll(Map.of(
                 "KEHU_MODE",
                 "test",

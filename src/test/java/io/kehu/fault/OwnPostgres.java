@@ -7,7 +7,6 @@ import io.kehu.app.Migrations;
 import io.kehu.app.Settings;
 import io.kehu.app.TestServers;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -44,7 +43,7 @@ final class OwnPostgres implements AutoCloseable {
         own.put("KEHU_PG_URI", "");
         own.put("KEHU_POSTGRESQL_OWNER_URI", "");
         own.put("KEHU_POSTGRESQL_DATA_FOLDER", data.toString());
-        own.put("KEHU_POSTGRESQL_EMBEDDED_PORT", Integer.toString(freePort()));
+        own.put("KEHU_POSTGRESQL_EMBEDDED_PORT", Integer.toString(TestServers.freePort()));
         embedded = Embedded.start(TestServers.settings(own));
         try {
             program = Path.of(postmaster().info().command().orElseThrow());
@@ -166,12 +165,6 @@ final class OwnPostgres implements AutoCloseable {
                     .waitFor();
         } catch (IOException | InterruptedException e) {
             throw new IllegalStateException(e);
-        }
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
         }
     }
 

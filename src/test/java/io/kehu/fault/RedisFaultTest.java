@@ -6,7 +6,6 @@ import static org.awaitility.Awaitility.await;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
-import io.kehu.bus.Json;
 import io.kehu.cache.TestRedis;
 import io.kehu.iam.staff.DemoStaff;
 import io.vertx.core.Vertx;
@@ -79,13 +78,7 @@ class RedisFaultTest {
     }
 
     private Answer login(String username, String password) {
-        return kehu.anonymous()
-                .post(
-                        "/v1/auth/login",
-                        Json.object()
-                                .put("username", username)
-                                .put("password", password)
-                                .toString());
+        return kehu.anonymous().login(username, password);
     }
 
     private static String token(Answer tokens) {

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
-import io.kehu.bus.Json;
 import io.kehu.iam.staff.DemoStaff;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -163,14 +162,7 @@ class WrongClockTest {
     }
 
     private Answer login(int port, String username, String password) {
-        return kehu.anonymous()
-                .at(port)
-                .post(
-                        "/v1/auth/login",
-                        Json.object()
-                                .put("username", username)
-                                .put("password", password)
-                                .toString());
+        return kehu.anonymous().at(port).login(username, password);
     }
 
     private void listsAreInTheOrderOfWhatHappened() {

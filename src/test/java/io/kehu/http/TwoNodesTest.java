@@ -6,8 +6,7 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.app.Settings;
-import java.io.IOException;
-import java.net.ServerSocket;
+import io.kehu.app.TestServers;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -55,11 +54,11 @@ class TwoNodesTest {
     }
 
     @BeforeAll
-    static void start() throws IOException {
+    static void start() {
         TestKehu alone = TestKehu.start();
         one = House.of(alone);
-        int portOfHttp = freePort();
-        int portOfDomains = freePort();
+        int portOfHttp = TestServers.freePort();
+        int portOfDomains = TestServers.freePort();
         TestKehu both = TestKehu.prepare(Map.of());
         List<String> members = List.of("127.0.0.1:" + portOfHttp, "127.0.0.1:" + portOfDomains);
         both.addNode(node(both.settings(), "http", true, List.of("none"), portOfHttp, members));
@@ -71,12 +70,6 @@ class TwoNodesTest {
     static void stop() {
         one.kehu.close();
         two.kehu.close();
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
-        }
     }
 
     private static Settings node(

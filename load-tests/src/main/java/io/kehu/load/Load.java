@@ -151,6 +151,12 @@ public final class Load {
         return measured;
     }
 
+    /** A subcommand that is one run. */
+    private int alone(String name, Target target, List<Part> mix, Plan plan) throws IOException {
+        out.println(HEADER);
+        return exitCode(measure(name, plan, mix, target.serverPid, target.postgresPid));
+    }
+
     private static void read(long[] micros, long... pids) {
         try {
             for (int i = 0; i < pids.length; i++) {
@@ -177,9 +183,8 @@ public final class Load {
             @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
             @Option(names = "--seconds", defaultValue = "120") int seconds)
             throws IOException {
-        out.println(HEADER);
-        Plan plan = closed(target.url, users, thinkMillis, warmUpSeconds, seconds);
-        return exitCode(measure("A", plan, target.requests().mix(), target.serverPid, target.postgresPid));
+        return alone(
+                "A", target, target.requests().mix(), closed(target.url, users, thinkMillis, warmUpSeconds, seconds));
     }
 
     @Command(name = "run-b", description = "1,000 connections without think time for 60 s.")
@@ -189,9 +194,7 @@ public final class Load {
             @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
             @Option(names = "--seconds", defaultValue = "60") int seconds)
             throws IOException {
-        out.println(HEADER);
-        Plan plan = closed(target.url, connections, 0, warmUpSeconds, seconds);
-        return exitCode(measure("B", plan, target.requests().mix(), target.serverPid, target.postgresPid));
+        return alone("B", target, target.requests().mix(), closed(target.url, connections, 0, warmUpSeconds, seconds));
     }
 
     @Command(
@@ -298,10 +301,11 @@ public final class Load {
             @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
             @Option(names = "--seconds", defaultValue = "60") int seconds)
             throws IOException {
-        out.println(HEADER);
-        Plan plan = closed(target.url, connections, 0, warmUpSeconds, seconds);
-        return exitCode(
-                measure("searches", plan, target.requests().searches(), target.serverPid, target.postgresPid));
+        return alone(
+                "searches",
+                target,
+                target.requests().searches(),
+                closed(target.url, connections, 0, warmUpSeconds, seconds));
     }
 
     @Command(

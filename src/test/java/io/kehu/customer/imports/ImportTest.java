@@ -42,18 +42,9 @@ class ImportTest {
 
     // ---- how
 
-    static String upload(Caller caller, byte[] file) {
-        String path =
-                caller.post("/v1/uploads", """
-                        {"purpose": "customer-import", "name": "customers.csv", "size": %d}""".formatted(file.length)).is(201).header("Location");
-        caller.send("PUT", path, file, "Content-Type", "application/octet-stream")
-                .is(200);
-        return path.substring(path.lastIndexOf('/') + 1);
-    }
-
     static Answer begin(Caller caller, byte[] file, String mapping) {
         return caller.post("/v1/imports", """
-                {"uploadId": "%s", "mapping": %s}""".formatted(upload(caller, file), mapping));
+                {"uploadId": "%s", "mapping": %s}""".formatted(caller.upload(file), mapping));
     }
 
     private static Answer begin(String file, String mapping) {
@@ -243,7 +234,7 @@ class ImportTest {
     @Test
     void aDryRunJudgesAndEntersNothing() {
         String source = source();
-        String upload = upload(operator, (HEADER + "1,a,b,,,,,\n2,,,,,,,\n").getBytes(StandardCharsets.UTF_8));
+        String upload = operator.upload((HEADER + "1,a,b,,,,,\n2,,,,,,,\n").getBytes(StandardCharsets.UTF_8));
         Answer end = ended(operator, operator.post("/v1/imports", """
                 {"uploadId": "%s", "dryRun": true, "mapping": %s}""".formatted(upload, mapping(source))));
         counts(end, "read 2 created 1 changed 0 unchanged 0 rejected 1");
@@ -302,7 +293,7 @@ class ImportTest {
 
     @Test
     void anUploadOfSomebodyElseOrUsedBeforeIsNotTaken() {
-        String upload = upload(kehu.caller("operator"), HEADER.getBytes(StandardCharsets.UTF_8));
+        String upload = kehu.caller("operator").upload(HEADER.getBytes(StandardCharsets.UTF_8));
         for (String id : List.of(upload, Ids.next().toString())) {
             operator.post("/v1/imports", """
                     {"uploadId": "%s", "mapping": {"kind": "person"}}""".formatted(id)).is(409, "blob.notClaimable");

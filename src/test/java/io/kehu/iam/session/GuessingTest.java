@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
-import io.kehu.bus.Json;
 import io.kehu.iam.staff.DemoStaff;
 import java.time.Duration;
 import java.util.HashMap;
@@ -32,15 +31,7 @@ class GuessingTest {
     }
 
     private static Answer guess(TestKehu kehu, String username, String password, String forwardedFor) {
-        return kehu.anonymous()
-                .post(
-                        "/v1/auth/login",
-                        Json.object()
-                                .put("username", username)
-                                .put("password", password)
-                                .toString(),
-                        "X-Forwarded-For",
-                        forwardedFor);
+        return kehu.anonymous().login(username, password, "X-Forwarded-For", forwardedFor);
     }
 
     private static String address(int number) {

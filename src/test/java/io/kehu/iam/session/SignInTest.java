@@ -69,14 +69,7 @@ class SignInTest {
     }
 
     private static Answer login(String username, String password, String address) {
-        return anonymous.post(
-                "/v1/auth/login",
-                Json.object()
-                        .put("username", username)
-                        .put("password", password)
-                        .toString(),
-                "X-Forwarded-For",
-                address);
+        return anonymous.login(username, password, "X-Forwarded-For", address);
     }
 
     private static Answer login(String username) {
