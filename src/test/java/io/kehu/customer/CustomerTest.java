@@ -598,6 +598,35 @@ class CustomerTest {
 
     // ---- lists and searches
 
+    /** For who sees all, the plan of such a search is kept after a few: it must find for any name what it found at first. */
+    @Test
+    void whoSeesAllFindsByNameAloneWhatTheBranchFindsPageByPage() {
+        List<String> twins = new ArrayList<>();
+        for (int i = 0; i < 7; i++) {
+            twins.add(0, id(aProspect(managerNorth, "赫连勃")));
+        }
+        String other = id(aProspect(managerNorth, "独孤信"));
+        for (int round = 0; round < 8; round++) {
+            for (String name : List.of("赫连勃", "赫连", "赫", "helianbo", "hlb")) {
+                assertThat(found(auditor, "{\"name\": \"" + name + "\"}"))
+                        .as(name)
+                        .containsExactlyElementsOf(twins)
+                        .isEqualTo(found(headNorth, "{\"name\": \"" + name + "\"}"));
+            }
+            assertThat(found(auditor, "{\"name\": \"独孤信\", \"exact\": true}")).containsExactly(other);
+            assertThat(found(auditor, "{\"name\": \"赫连勃勃\", \"exact\": true}")).isEmpty();
+        }
+        List<String> paged = new ArrayList<>();
+        ObjectNode terms = Json.object().put("name", "赫连").put("limit", 3);
+        Answer page;
+        do {
+            page = auditor.post("/v1/customers/search", terms.toString()).is(200);
+            page.at("/items").forEach(item -> paged.add(item.get("id").asText()));
+            terms.put("cursor", page.at("/next").asText());
+        } while (!page.at("/next").isNull());
+        assertThat(paged).containsExactlyElementsOf(twins);
+    }
+
     @Test
     void aPersonIsFoundByEveryFormOfTheName() {
         Answer made = aProspect(managerNorth, "慕容晓燕");
