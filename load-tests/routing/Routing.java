@@ -1,8 +1,8 @@
 
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
-import io.kehu.http.Operation;
-import io.kehu.http.Routes;
+import io.kehu.contract.Operation;
+import io.kehu.contract.Routes;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

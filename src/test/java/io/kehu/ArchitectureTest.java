@@ -28,11 +28,18 @@ import java.util.stream.Stream;
 @AnalyzeClasses(packages = "io.kehu", importOptions = ImportOption.DoNotIncludeTests.class)
 class ArchitectureTest {
     /** The rooms of the kernel, each of which uses only those before it. */
-    private static final List<String> ROOMS =
-            List.of("bus", "crypto", "cache", "sql", "event", "audit", "blob", "job", "http", "kernel", "app");
+    private static final List<String> ROOMS = List.of(
+            "bus", "contract", "crypto", "cache", "sql", "event", "audit", "blob", "job", "http", "kernel", "app");
 
     private static final String[] KERNEL =
             ROOMS.stream().map(room -> "io.kehu." + room + "..").toArray(String[]::new);
+    /** What every request passes through: what has to be understood before anything else can be. */
+    private static final List<String> WAY = List.of("bus", "contract", "sql", "event", "http", "kernel");
+
+    private static final int MAX_WAY_FILES = 40;
+    /** Without blank lines, comments and imports. */
+    private static final int MAX_WAY_CODE_LINES = 5_000;
+
     private static final int MAX_FILE_LINES = 450;
     private static final Path MAIN = Path.of("src/main/java/io/kehu");
 
@@ -201,6 +208,23 @@ class ArchitectureTest {
                         .hasSizeLessThanOrEqualTo(MAX_FILE_LINES);
             }
         }
+    }
+
+    @ArchTest
+    static void theWayOfARequestFitsInOneHead(JavaClasses classes) throws IOException {
+        List<Path> way = sources().stream()
+                .filter(file -> WAY.contains(MAIN.relativize(file).getName(0).toString()))
+                .toList();
+        int lines = 0;
+        for (Path file : way) {
+            String code = Files.readString(file).replaceAll("(?s)/\\*.*?\\*/", "");
+            lines += (int) code.lines()
+                    .map(String::strip)
+                    .filter(line -> !line.isEmpty() && !line.startsWith("//") && !line.startsWith("import "))
+                    .count();
+        }
+        assertThat(way).hasSizeLessThanOrEqualTo(MAX_WAY_FILES);
+        assertThat(lines).isBetween(1_000, MAX_WAY_CODE_LINES);
     }
 
     private static List<Path> sources() throws IOException {

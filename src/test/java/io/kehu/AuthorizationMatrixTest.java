@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
-import io.kehu.http.Contract;
-import io.kehu.http.Operation;
+import io.kehu.contract.Contract;
+import io.kehu.contract.Operation;
 import io.kehu.iam.staff.DemoStaff;
 import java.io.IOException;
 import java.io.InputStream;

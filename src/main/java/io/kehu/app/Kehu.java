@@ -1,6 +1,6 @@
 package io.kehu.app;
 
-import io.kehu.http.Contract;
+import io.kehu.contract.Contract;
 import io.vertx.core.Future;
 import java.io.IOException;
 import java.io.PrintStream;

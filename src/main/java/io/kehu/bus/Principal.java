@@ -1,5 +1,6 @@
 package io.kehu.bus;
 
+import java.net.InetAddress;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param permissions what the subject may do, in the form domain:verb
  * @param scope which rows of customer data the subject sees
  * @param branchIds for {@link Scope#BRANCH}: the branch and all below it; empty otherwise
+ * @param networks where the subject may call from; empty for everywhere
  * @param factorAt when the subject last proved itself with a factor, in epoch milliseconds; 0 for never
  */
 public record Principal(
@@ -29,6 +31,7 @@ public record Principal(
         Set<String> permissions,
         Scope scope,
         List<UUID> branchIds,
+        List<Network> networks,
         long factorAt) {
 
     /** The subject of calls without a token. */
@@ -37,19 +40,29 @@ public record Principal(
     /** The subject of work that Kehu does by itself: seeds, maintenance. */
     public static final UUID SYSTEM = new UUID(0, 1);
 
-    public static final Principal ANONYMOUS =
-            new Principal(NOBODY, Audience.PUBLIC, null, 0, "anonymous", null, Set.of(), Scope.NONE, List.of(), 0);
+    public static final Principal ANONYMOUS = new Principal(
+            NOBODY, Audience.PUBLIC, null, 0, "anonymous", null, Set.of(), Scope.NONE, List.of(), List.of(), 0);
 
     public static final Principal KEHU =
-            new Principal(SYSTEM, Audience.STAFF, null, 0, "kehu", null, Set.of(), Scope.ALL, List.of(), 0);
+            new Principal(SYSTEM, Audience.STAFF, null, 0, "kehu", null, Set.of(), Scope.ALL, List.of(), List.of(), 0);
 
     public Principal {
         permissions = Set.copyOf(permissions);
         branchIds = List.copyOf(branchIds);
+        networks = List.copyOf(networks);
     }
 
     public boolean may(String permission) {
         return permissions.contains(permission);
+    }
+
+    /** Whether an address, written in digits, lies in one of the networks. */
+    public boolean mayCallFrom(String address) {
+        if (networks.isEmpty()) {
+            return true;
+        }
+        InetAddress parsed = Network.address(address);
+        return parsed != null && networks.stream().anyMatch(n -> n.holds(parsed));
     }
 
     /** The four kinds of callers; a token of one is worth nothing to operations of another. */

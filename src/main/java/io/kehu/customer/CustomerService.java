@@ -83,12 +83,10 @@ final class CustomerService {
         Set<String> unmask = Set.copyOf(call.list("unmask"));
         if (!unmask.isEmpty() && !call.principal().may("customer:unmask")) {
             return database.write(call, tx -> {
-                        tx.kind("unmask");
-                        tx.code("customer.unmaskForbidden");
-                        tx.object("customer", call.id("customerId"), 0); // not read: of no version
-                        return Future.succeededFuture(Reply.empty());
-                    })
-                    .compose(audited -> Future.failedFuture(Problem.of("customer.unmaskForbidden")));
+                tx.kind("unmask");
+                tx.object("customer", call.id("customerId"), 0); // not read: of no version
+                return tx.refuse(Problem.of("customer.unmaskForbidden"));
+            });
         }
         return Past.instant(call, database)
                 .compose(asOf -> store.find(call, call.id("customerId"), asOf))

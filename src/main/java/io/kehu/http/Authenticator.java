@@ -3,6 +3,7 @@ package io.kehu.http;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.kehu.bus.Call;
+import io.kehu.bus.Network;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Sha256;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 
 /**
  * Step 2 of a request: from access token to {@link Principal}. A signature check is a thousand times the cost of a memory
@@ -30,7 +32,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class Authenticator {
     /** What {@code iam} publishes: one row for a session that is alive, none otherwise. */
     private static final String PRINCIPAL = """
-            SELECT subject_id, audience, version, name, branch_id, permissions, scope, branch_ids, factor_at
+            SELECT subject_id, audience, version, name, branch_id, permissions, scope, branch_ids, networks, factor_at
             FROM iam.principal($1)""";
 
     private static final String REDEEM = """
@@ -171,6 +173,7 @@ public final class Authenticator {
             }
             Row row = rows.iterator().next();
             UUID[] branches = row.getArrayOfUUIDs("branch_ids");
+            String[] networks = row.getArrayOfStrings("networks");
             return Future.succeededFuture(new Principal(
                     row.getUUID("subject_id"),
                     Principal.Audience.valueOf(row.getString("audience")),
@@ -181,6 +184,9 @@ public final class Authenticator {
                     Set.of(row.getArrayOfStrings("permissions")),
                     Principal.Scope.valueOf(row.getString("scope")),
                     branches == null ? List.of() : List.of(branches),
+                    networks == null
+                            ? List.of()
+                            : Stream.of(networks).map(Network::of).toList(),
                     row.getOffsetDateTime("factor_at").toInstant().toEpochMilli()));
         });
     }

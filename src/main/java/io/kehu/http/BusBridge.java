@@ -5,6 +5,7 @@ import io.kehu.bus.Operations;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.bus.Wire;
+import io.kehu.contract.Operation;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;

@@ -2,16 +2,17 @@ package io.kehu.http;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Network;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.cache.RateLimit;
-import io.netty.util.NetUtil;
+import io.kehu.contract.Operation;
+import io.kehu.contract.Parameter;
 import io.vertx.core.MultiMap;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -34,25 +35,9 @@ public final class Gate {
             "(?:^|;)\\s*for=(?:\"?([0-9.]+)(?::[0-9]+)?\"?|\"\\[([0-9a-f:.]+)](?::[0-9]+)?\")\\s*(?:;|$)",
             Pattern.CASE_INSENSITIVE);
 
-    private final List<Range> trustedProxies;
+    private final List<Network> trustedProxies;
     private final boolean forwarded;
     private final RateLimit rates;
-
-    private record Range(byte[] network, int bits) {
-        boolean holds(InetAddress address) {
-            byte[] bytes = address.getAddress();
-            if (bytes.length != network.length) {
-                return false;
-            }
-            for (int i = 0; i < bits; i++) {
-                int mask = 0x80 >> (i % 8);
-                if (((bytes[i / 8] ^ network[i / 8]) & mask) != 0) {
-                    return false;
-                }
-            }
-            return true;
-        }
-    }
 
     /**
      * Trusts what the named proxies say of the caller's address.
@@ -63,29 +48,8 @@ public final class Gate {
      */
     public Gate(List<String> trustedProxies, boolean forwarded, RateLimit rates) {
         this.forwarded = forwarded;
-        this.trustedProxies = trustedProxies.stream().map(Gate::range).toList();
+        this.trustedProxies = trustedProxies.stream().map(Network::of).toList();
         this.rates = rates;
-    }
-
-    private static Range range(String cidr) {
-        String[] parts = cidr.split("/", 2);
-        InetAddress address = literal(parts[0]);
-        int most = address == null ? 0 : address.getAddress().length * 8;
-        int bits = parts.length == 2 ? Integer.parseInt(parts[1]) : most;
-        if (address == null || bits > most) {
-            throw new IllegalArgumentException("http.trustedProxies: " + cidr + " is not a network");
-        }
-        return new Range(address.getAddress(), bits);
-    }
-
-    /** An address written in digits; a name is never looked up, however much it looks like digits. */
-    private static @Nullable InetAddress literal(String text) {
-        byte[] bytes = NetUtil.createByteArrayFromIpAddressString(text);
-        try {
-            return bytes == null ? null : InetAddress.getByAddress(bytes);
-        } catch (UnknownHostException e) {
-            return null;
-        }
     }
 
     private boolean trusts(@Nullable InetAddress address) {
@@ -95,7 +59,7 @@ public final class Gate {
     /** The peer, or behind trusted proxies the last address in their header that is not one of them. */
     String address(HttpServerRequest request) {
         String peer = String.valueOf(request.remoteAddress().hostAddress());
-        if (trustedProxies.isEmpty() || !trusts(literal(peer))) {
+        if (trustedProxies.isEmpty() || !trusts(Network.address(peer))) {
             return peer;
         }
         List<String> hops = new ArrayList<>();
@@ -106,7 +70,7 @@ public final class Gate {
             hops.replaceAll(Gate::forwardedFor);
         }
         for (int i = hops.size() - 1; i >= 0; i--) {
-            InetAddress hop = literal(hops.get(i).trim());
+            InetAddress hop = Network.address(hops.get(i).trim());
             if (hop == null) {
                 return peer;
             }
@@ -190,13 +154,16 @@ public final class Gate {
         return request.headers().contains(HttpHeaders.AUTHORIZATION) ? null : request.getParam("ticket");
     }
 
-    /** Audience, permission, freshness of the last factor, and how often one subject may ask. */
+    /** Audience, address, permission, freshness of the last factor, and how often one subject may ask. */
     void authorize(Exchange exchange, Operation operation, Principal principal, long nowMillis) {
         if (operation.isPublic()) {
             return;
         }
         if (!operation.audience().contains(principal.audience())) {
             throw Problem.of("auth.audience");
+        }
+        if (!principal.mayCallFrom(exchange.address)) {
+            throw Problem.of("auth.network");
         }
         if (operation.permission() != null && !principal.may(operation.permission())) {
             throw Problem.of("auth.forbidden", operation.permission());

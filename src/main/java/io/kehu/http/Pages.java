@@ -2,6 +2,7 @@ package io.kehu.http;
 
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
+import io.kehu.contract.Contract;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;

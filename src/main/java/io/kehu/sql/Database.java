@@ -286,7 +286,11 @@ public final class Database {
                     .transform(v -> Future.failedFuture(new IllegalStateException(
                             tx.call().operationId() + " changed something without naming its object or an event")));
         }
-        return leaveAndCommit(tx, reply).map(reply);
+        return leaveAndCommit(tx, tx.refusal() == null ? reply : null).compose(v -> answer(tx, reply));
+    }
+
+    private static Future<Reply> answer(Tx tx, Reply reply) {
+        return tx.refusal() == null ? Future.succeededFuture(reply) : Future.failedFuture(tx.refusal());
     }
 
     /**
@@ -327,9 +331,7 @@ public final class Database {
     private Future<Reply> discard(Tx tx, Reply reply) {
         return tx.query("SET CONSTRAINTS ALL IMMEDIATE", Tuple.tuple())
                 .transform(checked -> rollback(tx.connection())
-                        .compose(v -> checked.succeeded()
-                                ? Future.succeededFuture(reply)
-                                : Future.failedFuture(checked.cause())));
+                        .compose(v -> checked.succeeded() ? answer(tx, reply) : Future.failedFuture(checked.cause())));
     }
 
     private Future<Reply> abandon(Tx tx, byte[] hash, Throwable failure) {
@@ -353,11 +355,8 @@ public final class Database {
     /** The second, short transaction of a refusal: its audit row and its key, plainly. */
     private Future<Reply> refuse(SqlConnection connection, Call call, byte[] hash, Problem problem) {
         Tx tx = new Tx(connection, call, Ids.next());
-        var args = tx.auditFields()
-                .put("kind", "refusal")
-                .put("code", problem.code())
-                .putArray("args");
-        problem.args().forEach(args::add);
+        tx.kind("refusal");
+        tx.code(problem);
         return enter(tx, false, hash)
                 .compose(v -> leaveAndCommit(tx, null))
                 .transform(stored -> stored.succeeded()

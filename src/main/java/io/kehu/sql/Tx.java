@@ -1,11 +1,13 @@
 package io.kehu.sql;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
@@ -28,6 +30,7 @@ public final class Tx {
     private final List<Event> events = new ArrayList<>();
     private final ObjectNode audit = Json.object();
     private @Nullable OffsetDateTime now;
+    private @Nullable Problem refusal;
 
     Tx(SqlConnection connection, Call call, UUID auditId) {
         this.connection = connection;
@@ -113,9 +116,24 @@ public final class Tx {
         audit.put("actor", subject.toString()).put("actor_name", name);
     }
 
-    /** The problem that the caller is told although this transaction stays, e.g. that a sign-in failed. */
-    public void code(String code) {
-        audit.put("code", code);
+    /**
+     * Refuses the caller although this transaction stays: what it counted and its audit row are kept, e.g. of a sign-in that
+     * failed. For refusals that undo what was done, fail instead.
+     */
+    public Future<Reply> refuse(Problem problem) {
+        refusal = problem;
+        code(problem);
+        return Future.succeededFuture(Reply.empty());
+    }
+
+    @Nullable
+    Problem refusal() {
+        return refusal;
+    }
+
+    void code(Problem problem) {
+        ArrayNode args = audit.put("code", problem.code()).putArray("args");
+        problem.args().forEach(args::add);
     }
 
     List<Event> events() {

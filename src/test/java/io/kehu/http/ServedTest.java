@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kehu.TestKehu;
 import io.kehu.app.Deployment;
 import io.kehu.bus.Problems;
+import io.kehu.contract.Contract;
+import io.kehu.contract.Operation;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;

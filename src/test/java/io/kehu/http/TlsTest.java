@@ -8,6 +8,7 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Caller;
+import io.kehu.app.Certificate;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;

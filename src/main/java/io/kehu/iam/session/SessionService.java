@@ -29,9 +29,6 @@ import java.util.UUID;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
-    /** What a transaction that stays answers where the caller is refused all the same. */
-    private static final Reply REFUSED = Reply.empty();
-
     private final Database database;
     private final SessionStore store;
     private final Vault vault;
@@ -129,32 +126,25 @@ final class SessionService {
 
     private Future<Reply> enter(Call call, Guess guess, Account account) {
         return database.write(
-                        call,
-                        tx -> store.unchanged(tx, account)
-                                .compose(entrant -> entrant.isPresent()
-                                        ? open(tx, guess, entrant.get())
-                                        : refused(tx, guess, Optional.of(account), true)))
-                .compose(reply -> unlessRefused(reply, "auth.failed"));
+                call,
+                tx -> store.unchanged(tx, account)
+                        .compose(entrant -> entrant.isPresent()
+                                ? open(tx, guess, entrant.get())
+                                : refused(tx, guess, Optional.of(account), true)));
     }
 
     private Future<Reply> refuse(Call call, Guess guess, Seen seen) {
-        return database.write(call, tx -> refused(tx, guess, seen.known, !seen.locked))
-                .compose(reply -> unlessRefused(reply, "auth.failed"));
+        return database.write(call, tx -> refused(tx, guess, seen.known, !seen.locked));
     }
 
     /** Leaves the failure in the audit, under the name only where it is one of ours. */
     private Future<Reply> refused(Tx tx, Guess guess, Optional<Account> known, boolean booked) {
         tx.kind("sign-in");
-        tx.code("auth.failed");
         UUID id = known.map(Account::id).orElse(Principal.NOBODY);
         tx.actor(id, known.map(Account::username).orElse("unknown"));
         tx.object("staff", id, 0);
-        return (booked ? store.settle(tx, guess, false) : Future.<Void>succeededFuture()).map(REFUSED);
-    }
-
-    /** A refusal is the one answer here that has no body. */
-    private static Future<Reply> unlessRefused(Reply reply, String problemCode) {
-        return reply.body() == null ? Future.failedFuture(Problem.of(problemCode)) : Future.succeededFuture(reply);
+        return (booked ? store.settle(tx, guess, false) : Future.<Void>succeededFuture())
+                .compose(v -> tx.refuse(Problem.of("auth.failed")));
     }
 
     private Future<Reply> open(Tx tx, Guess guess, Entrant entrant) {
@@ -236,8 +226,7 @@ final class SessionService {
         Buffer hash = Tokens.hash(token);
         return mustBeReal(call)
                 .compose(v -> database.write(
-                        call, tx -> store.refresh(tx, hash).compose(row -> rotate(tx, hash, row, given == null))))
-                .compose(reply -> unlessRefused(reply, "auth.refreshInvalid"));
+                        call, tx -> store.refresh(tx, hash).compose(row -> rotate(tx, hash, row, given == null))));
     }
 
     private Future<Reply> rotate(Tx tx, Buffer hash, Row row, boolean inCookie) {
@@ -249,8 +238,7 @@ final class SessionService {
         tx.object("session", session, 1);
         boolean over = row.getOffsetDateTime("revoked_at") != null || !end.isAfter(tx.now());
         if (!over && row.getOffsetDateTime("used_at") != null) {
-            tx.code("auth.refreshInvalid");
-            return store.end(tx, session, "reuse").map(REFUSED);
+            return store.end(tx, session, "reuse").compose(v -> tx.refuse(Problem.of("auth.refreshInvalid")));
         }
         if (over
                 || !row.getOffsetDateTime("expires_at").isAfter(tx.now())

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import java.util.ArrayList;
 import java.util.HashMap;

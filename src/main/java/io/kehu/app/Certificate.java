@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.app;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;

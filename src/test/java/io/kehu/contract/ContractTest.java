@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;

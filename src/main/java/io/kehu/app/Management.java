@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.app;
 
 import io.kehu.bus.Call;
 import io.kehu.bus.Json;

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -34,7 +34,8 @@ public final class Input {
      * @param query the raw query string without the question mark, or null
      * @throws Problem {@code request.invalid}, {@code request.ifMatchMissing}
      */
-    static ObjectNode params(Operation operation, List<String> values, @Nullable String query, MultiMap headers) {
+    public static ObjectNode params(
+            Operation operation, List<String> values, @Nullable String query, MultiMap headers) {
         ObjectNode params = Json.object();
         List<FieldError> errors = new ArrayList<>();
         int i = 0;
@@ -135,7 +136,7 @@ public final class Input {
      * @throws Problem {@code request.malformed}, {@code request.mediaType}, {@code request.bodyMissing}, {@code
      *     request.bodyUnexpected}, {@code request.invalid}
      */
-    static @Nullable ObjectNode body(Operation operation, Buffer bytes, @Nullable String contentType) {
+    public static @Nullable ObjectNode body(Operation operation, Buffer bytes, @Nullable String contentType) {
         if (operation.body() == null) {
             if (bytes.length() > 0) {
                 throw Problem.of("request.bodyUnexpected");

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -71,7 +71,7 @@ public final class Contract {
     public static final class Defective extends RuntimeException {
         private final List<String> defects;
 
-        Defective(List<String> defects) {
+        public Defective(List<String> defects) {
             super(
                     "the contract has " + defects.size() + " defects:\n  " + String.join("\n  ", defects),
                     null,

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import com.networknt.schema.Schema;
 import io.kehu.bus.Call.Lane;

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.contract;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param type string, integer or boolean; of the items for arrays
  */
-record Parameter(
+public record Parameter(
         String name,
         Place place,
         boolean required,
@@ -33,7 +33,7 @@ record Parameter(
         long most,
         int maxItems) {
 
-    enum Place {
+    public enum Place {
         PATH,
         QUERY,
         HEADER,
