@@ -5,7 +5,7 @@
 DROP FUNCTION iam.principal(uuid);
 
 -- What the roles of a member of staff allow, together.
-CREATE FUNCTION iam.staff_rights(staff uuid)
+CREATE FUNCTION iam.staff_rights(who uuid)
     RETURNS TABLE (permissions text[], scope text, branch_ids uuid[]) LANGUAGE sql STABLE AS $$
     SELECT r.permissions, r.scope, CASE WHEN r.scope = 'BRANCH' THEN iam.subtree(s.branch_id) ELSE '{}' END
     FROM iam.staff s
@@ -13,16 +13,16 @@ CREATE FUNCTION iam.staff_rights(staff uuid)
         SELECT array_agg(DISTINCT p) AS permissions,
                (ARRAY['NONE', 'OWN', 'BRANCH', 'ALL'])[max(array_position(ARRAY['NONE', 'OWN', 'BRANCH', 'ALL'], r.scope))] AS scope
         FROM iam.role r CROSS JOIN unnest(r.permissions) p WHERE r.code = ANY (s.roles)) r
-    WHERE s.id = staff
+    WHERE s.id = who
 $$;
 
 -- Whether somebody has to do something before anything else, and so may do nothing else: the operations for that ask no
 -- permission. So far: change a password that others know.
-CREATE FUNCTION iam.staff_held(staff uuid, session uuid) RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT must_change FROM iam.staff WHERE id = staff $$;
+CREATE FUNCTION iam.staff_held(who uuid, session uuid) RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT must_change FROM iam.staff WHERE id = who $$;
 
 -- Networks in CIDR notation that a member of staff may call from; none for everywhere.
-CREATE FUNCTION iam.staff_networks(staff uuid) RETURNS text[] LANGUAGE sql STABLE AS
+CREATE FUNCTION iam.staff_networks(who uuid) RETURNS text[] LANGUAGE sql STABLE AS
 $$ SELECT '{}'::text[] $$;
 
 CREATE FUNCTION iam.staff_principal(session uuid)

@@ -29,7 +29,19 @@ import java.util.stream.Stream;
 class ArchitectureTest {
     /** The rooms of the kernel, each of which uses only those before it. */
     private static final List<String> ROOMS = List.of(
-            "bus", "contract", "crypto", "cache", "sql", "event", "audit", "blob", "job", "http", "kernel", "app");
+            "bus",
+            "contract",
+            "crypto",
+            "cache",
+            "sql",
+            "event",
+            "audit",
+            "blob",
+            "job",
+            "http",
+            "beside",
+            "kernel",
+            "app");
 
     private static final String[] KERNEL =
             ROOMS.stream().map(room -> "io.kehu." + room + "..").toArray(String[]::new);

@@ -1,5 +1,8 @@
 package io.kehu.app;
 
+import io.kehu.beside.EventStream;
+import io.kehu.beside.Pages;
+import io.kehu.beside.Transfers;
 import io.kehu.blob.Blobs;
 import io.kehu.bus.Operations;
 import io.kehu.cache.Cache;
@@ -17,11 +20,8 @@ import io.kehu.http.ApiVerticle;
 import io.kehu.http.Authenticator;
 import io.kehu.http.BusBridge;
 import io.kehu.http.Connections;
-import io.kehu.http.EventStream;
 import io.kehu.http.Gate;
-import io.kehu.http.Pages;
 import io.kehu.http.Revocations;
-import io.kehu.http.Transfers;
 import io.kehu.job.Jobs;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -296,7 +296,7 @@ public final class Deployment {
                         vertx, settings.calls().maxInFlight(), settings.calls().maxReplyBytes()),
                 authenticator,
                 new Gate(http.trustedProxies(), http.proxyHeader() == Settings.ProxyHeader.FORWARDED, kernel.rates()),
-                new Pages(contract),
+                new Pages(contract)::serve,
                 accessLog,
                 connections,
                 clock,

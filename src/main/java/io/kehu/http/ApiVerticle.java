@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,7 +60,7 @@ public final class ApiVerticle extends VerticleBase {
             BusBridge bridge,
             Authenticator authenticator,
             Gate gate,
-            Pages pages,
+            Consumer<Exchange> pages,
             AccessLog accessLog,
             Connections connections,
             Clock clock,
@@ -171,7 +172,7 @@ public final class ApiVerticle extends VerticleBase {
             }
             String path = request.path();
             if (path == null || !path.startsWith("/v1/")) {
-                parts.pages().serve(exchange);
+                parts.pages().accept(exchange);
                 return;
             }
             route(exchange, path);

@@ -120,7 +120,7 @@ public final class Authenticator {
     }
 
     /** When the token ends that was just accepted, in epoch milliseconds. */
-    long endsMillis(String token) {
+    public long endsMillis(String token) {
         return signer.peek(token).expiresAt() * 1000;
     }
 
@@ -128,7 +128,7 @@ public final class Authenticator {
      * The caller behind a one-use ticket, which is gone afterwards. Fails with {@code event.ticketInvalid} or {@code
      * auth.revoked}.
      */
-    Future<Principal> redeem(String ticket) {
+    public Future<Principal> redeem(String ticket) {
         return database.query(Call.Lane.POINT, REDEEM, Tuple.of(Buffer.buffer(Sha256.of(ticket))))
                 .compose(rows -> rows.size() == 0
                         ? Future.failedFuture(Problem.of("event.ticketInvalid"))
@@ -136,7 +136,7 @@ public final class Authenticator {
     }
 
     /** Whether somebody who was let in may stay: for what lives longer than a request. */
-    boolean isGood(Principal principal, long endsMillis) {
+    public boolean isGood(Principal principal, long endsMillis) {
         return clock.millis() < endsMillis
                 && principal.session() != null
                 && !revocations.isBlind()

@@ -61,17 +61,25 @@ public final class Exchange {
 
     private boolean answered;
     /** Hears how each exchange ended. */
-    interface Listener {
+    public interface Listener {
         void ended(Exchange exchange, int status, @Nullable String code, long micros);
     }
 
-    Exchange(HttpServerRequest request, String address, Connections connections, Listener listener) {
+    public Exchange(HttpServerRequest request, String address, Connections connections, Listener listener) {
         this.connections = connections;
         this.request = request;
         this.address = address;
         this.listener = listener;
         String given = request.getHeader(REQUEST_ID);
         this.requestId = given != null && isRequestId(given) ? given : newRequestId();
+    }
+
+    public HttpServerRequest request() {
+        return request;
+    }
+
+    public long tokenEndsMillis() {
+        return tokenEndsMillis;
     }
 
     private static boolean isRequestId(String text) {
@@ -89,7 +97,7 @@ public final class Exchange {
         return hex.toHexDigits(random.nextLong()) + hex.toHexDigits(random.nextLong());
     }
 
-    void answer(Reply reply) {
+    public void answer(Reply reply) {
         if (isOver()) {
             return;
         }
@@ -131,7 +139,7 @@ public final class Exchange {
     }
 
     /** A problem is answered as such; anything else is logged once and answered blandly. */
-    void fail(Throwable failure) {
+    public void fail(Throwable failure) {
         Problem problem = Problem.in(failure);
         if (problem == null) {
             LOG.atError()
@@ -154,7 +162,7 @@ public final class Exchange {
     }
 
     /** Common headers, for answers that are written elsewhere (files, streams). */
-    HttpServerResponse head() {
+    public HttpServerResponse head() {
         HttpServerResponse response = request.response();
         response.headers()
                 .set(REQUEST_ID, requestId)
@@ -172,7 +180,7 @@ public final class Exchange {
     }
 
     /** This answer is the last on its connection, which is closed when the caller has sent all, or after a moment. */
-    void endConnection(long lingerMillis) {
+    public void endConnection(long lingerMillis) {
         HttpServerResponse response = request.response();
         if (request.version() == HttpVersion.HTTP_2) {
             // Others share the connection: only this stream ends, and what still comes of it is skipped.
@@ -194,22 +202,22 @@ public final class Exchange {
         });
     }
 
-    void ended(int status, @Nullable String code) {
+    public void ended(int status, @Nullable String code) {
         answered = true;
         listener.ended(this, status, code, (System.nanoTime() - startedNanos) / 1000);
     }
 
-    boolean isOver() {
+    public boolean isOver() {
         return answered || request.response().ended() || request.response().closed();
     }
 
-    boolean hasBody() {
+    public boolean hasBody() {
         String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
         return (length != null && !length.equals("0")) || request.headers().contains(HttpHeaders.TRANSFER_ENCODING);
     }
 
     /** What Content-Length says; the most where it says nothing, or nonsense. */
-    long declaredBytes() {
+    public long declaredBytes() {
         String length = request.getHeader(HttpHeaders.CONTENT_LENGTH);
         return length != null && length.matches("[0-9]{1,18}") ? Long.parseLong(length) : Long.MAX_VALUE;
     }
@@ -232,7 +240,7 @@ public final class Exchange {
         request.resume();
     }
 
-    static boolean isAmong(String header, String etag) {
+    public static boolean isAmong(String header, String etag) {
         for (String candidate : header.split(",")) {
             String trimmed = candidate.trim();
             if (trimmed.equals("*") || trimmed.equals(etag) || trimmed.equals("W/" + etag)) {

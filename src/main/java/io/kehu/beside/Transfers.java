@@ -1,9 +1,11 @@
-package io.kehu.http;
+package io.kehu.beside;
 
 import io.kehu.blob.Blobs;
 import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.http.ApiVerticle;
+import io.kehu.http.Exchange;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
@@ -49,7 +51,7 @@ public final class Transfers implements ApiVerticle.SideDoor, ApiVerticle.Sender
     /** {@code PUT /v1/uploads/{uploadId}}: raw bytes from {@code Upload-Offset} on. Answers how many are there now. */
     @Override
     public void take(Exchange exchange, Call call) {
-        HttpServerRequest request = exchange.request;
+        HttpServerRequest request = exchange.request();
         if (request.response().closed()) {
             exchange.fail(Problem.of("request.malformed"));
             return;
@@ -93,11 +95,13 @@ public final class Transfers implements ApiVerticle.SideDoor, ApiVerticle.Sender
     private static void refuse(Exchange exchange, Throwable failure) {
         Problem problem = Problem.in(failure);
         if (problem != null && problem.code().equals("upload.offset") && !exchange.isOver()) {
-            exchange.request.response().putHeader(UPLOAD_OFFSET, problem.args().get(0));
+            exchange.request()
+                    .response()
+                    .putHeader(UPLOAD_OFFSET, problem.args().get(0));
         }
         // A connection that went away is nobody's fault and hears no answer.
         exchange.fail(
-                problem == null && exchange.request.response().closed() ? Problem.of("request.malformed") : failure);
+                problem == null && exchange.request().response().closed() ? Problem.of("request.malformed") : failure);
     }
 
     /** A request's bytes that can be watched and broken off. Bytes that come too slowly while they are wanted break it off. */
@@ -215,10 +219,10 @@ public final class Transfers implements ApiVerticle.SideDoor, ApiVerticle.Sender
         blobs.open(Call.Lane.POINT, file.blobId())
                 .compose(readable -> stream(exchange, file, readable))
                 .onFailure(failure -> {
-                    if (exchange.isOver() || exchange.request.response().headWritten()) {
+                    if (exchange.isOver() || exchange.request().response().headWritten()) {
                         // The head said 200: only a broken connection says that the rest is missing.
                         LOG.warn("a download broke off: {}", failure.getMessage());
-                        exchange.request.connection().close();
+                        exchange.request().connection().close();
                     } else {
                         exchange.fail(failure);
                     }
@@ -229,7 +233,7 @@ public final class Transfers implements ApiVerticle.SideDoor, ApiVerticle.Sender
         if (exchange.isOver()) {
             return Future.succeededFuture();
         }
-        HttpServerRequest request = exchange.request;
+        HttpServerRequest request = exchange.request();
         Blobs.Facts facts = readable.facts();
         String etag = "\"" + String.valueOf(facts.sha256()).substring(0, 32) + '"';
         HttpServerResponse response = exchange.head();

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.beside;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -8,6 +8,8 @@ import io.kehu.blob.Blobs;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Reply;
+import io.kehu.http.Connections;
+import io.kehu.http.Exchange;
 import io.kehu.sql.Database;
 import io.vertx.core.Handler;
 import io.vertx.core.Promise;

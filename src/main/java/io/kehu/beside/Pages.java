@@ -1,8 +1,9 @@
-package io.kehu.http;
+package io.kehu.beside;
 
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
 import io.kehu.contract.Contract;
+import io.kehu.http.Exchange;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -58,10 +59,10 @@ public final class Pages {
         }
     }
 
-    void serve(Exchange exchange) {
-        String path = exchange.request.path();
-        HttpMethod method = exchange.request.method();
-        HttpServerResponse response = exchange.request.response();
+    public void serve(Exchange exchange) {
+        String path = exchange.request().path();
+        HttpMethod method = exchange.request().method();
+        HttpServerResponse response = exchange.request().response();
         Page page = pages.get(path);
         if (page == null && !"/".equals(path)) {
             throw Problem.of("request.unknownPath");

@@ -1,4 +1,4 @@
-package io.kehu.http;
+package io.kehu.beside;
 
 import io.kehu.bus.Call;
 import io.kehu.bus.Json;
@@ -9,6 +9,9 @@ import io.kehu.event.EventLog.Entry;
 import io.kehu.event.EventLog.Position;
 import io.kehu.event.EventLog.Stretch;
 import io.kehu.event.Ticker;
+import io.kehu.http.ApiVerticle;
+import io.kehu.http.Authenticator;
+import io.kehu.http.Exchange;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -136,7 +139,7 @@ public final class EventStream implements ApiVerticle.SideDoor {
 
         Stream(Exchange exchange, Call call, Set<String> types) {
             this.exchange = exchange;
-            this.response = exchange.request.response();
+            this.response = exchange.request().response();
             this.principal = call.principal();
             this.types = types;
         }
@@ -211,7 +214,7 @@ public final class EventStream implements ApiVerticle.SideDoor {
         }
 
         private void check() {
-            if (!authenticator.isGood(principal, exchange.tokenEndsMillis)) {
+            if (!authenticator.isGood(principal, exchange.tokenEndsMillis())) {
                 end();
             } else if (++checks % CHECKS_PER_HEARTBEAT == 0 && !response.writeQueueFull()) {
                 response.write(": here\n\n");
