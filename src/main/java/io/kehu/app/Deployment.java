@@ -55,8 +55,11 @@ public final class Deployment {
     private final Settings settings;
     private final PrometheusMeterRegistry metrics;
     private final List<Supplier<Future<?>>> closers = new ArrayList<>();
+    private final List<Operations> served = new CopyOnWriteArrayList<>();
     private final List<String> greeting = new CopyOnWriteArrayList<>();
     private volatile boolean accepting;
+    private volatile long drainUntilMillis;
+    private @Nullable Future<Void> stopped;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
 
@@ -99,10 +102,23 @@ public final class Deployment {
         return List.copyOf(greeting);
     }
 
-    /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
-    public Future<Void> stop() {
+    /**
+     * Says "not ready" to balancers and to the other nodes first, lets requests and calls of other nodes end, then closes
+     * everything, last started first. Asked again, it answers with the same end.
+     */
+    public synchronized Future<Void> stop() {
+        if (stopped == null) {
+            stopped = close();
+        }
+        return stopped;
+    }
+
+    private Future<Void> close() {
         accepting = false;
-        Future<?> closing = Future.succeededFuture();
+        drainUntilMillis = Clock.monotonicMillis() + settings.http().drainMillis();
+        // A cluster that cannot be told any more is no reason to stay.
+        Future<?> closing = Future.join(served.stream().map(one -> one.leave(vertx)).toList())
+                .otherwiseEmpty();
         for (int i = closers.size() - 1; i >= 0; i--) {
             Supplier<Future<?>> closer = closers.get(i);
             closing = closing.transform(before -> closer.get());
@@ -219,20 +235,31 @@ public final class Deployment {
 
     /** Serves the domains that this node is to run. */
     private Future<Void> domains(Kernel kernel) {
-        Future<Void> served = Future.succeededFuture();
+        Future<Void> ready = Future.succeededFuture();
         for (Domain domain : ServiceLoader.load(Domain.class)) {
             Operations operations = domain.operations(kernel);
             if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
-                served = served.compose(v -> domain.prepare(kernel))
+                ready = ready.compose(v -> domain.prepare(kernel))
                         .recover(Deployment::inOneLine)
                         .compose(lines -> {
                             greeting.addAll(lines);
+                            served.add(operations);
                             return vertx.deployVerticle(context -> operations.serve(vertx));
                         })
                         .mapEmpty();
             }
         }
-        return served;
+        return ready.onSuccess(v -> closers.add(this::drainDomains));
+    }
+
+    /** What other nodes have asked of this one is answered before anything is closed that the answers need. */
+    private Future<?> drainDomains() {
+        long leftMillis = drainUntilMillis - Clock.monotonicMillis();
+        return settings.cluster().enabled()
+                ? Future.join(served.stream()
+                        .map(one -> one.drain(vertx, leftMillis))
+                        .toList())
+                : Future.succeededFuture();
     }
 
     private static Future<List<String>> inOneLine(Throwable failure) {
