@@ -104,7 +104,7 @@ final class NodeProcess implements AutoCloseable {
         }
     }
 
-    private String said() {
+    String said() {
         try {
             return Files.readString(output);
         } catch (IOException e) {
