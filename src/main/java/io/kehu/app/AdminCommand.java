@@ -54,7 +54,7 @@ final class AdminCommand implements Callable<Integer> {
         return 0;
     }
 
-    private static StartFailure inOneLine(Problem problem) {
+    static StartFailure inOneLine(Problem problem) {
         if (problem.errors().isEmpty()) {
             Problems.Text text = Problems.of(problem.code()).en();
             return new StartFailure(text.cause() + " " + text.remedy());

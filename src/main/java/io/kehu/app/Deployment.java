@@ -23,10 +23,13 @@ import io.kehu.http.Connections;
 import io.kehu.http.Gate;
 import io.kehu.http.Revocations;
 import io.kehu.job.Jobs;
+import io.kehu.job.KeyRotation;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.vertx.core.DeploymentOptions;
@@ -55,8 +58,11 @@ public final class Deployment {
     private final Settings settings;
     private final PrometheusMeterRegistry metrics;
     private final List<Supplier<Future<?>>> closers = new ArrayList<>();
+    private final List<Operations> served = new CopyOnWriteArrayList<>();
     private final List<String> greeting = new CopyOnWriteArrayList<>();
     private volatile boolean accepting;
+    private volatile long drainUntilMillis;
+    private @Nullable Future<Void> stopped;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
 
@@ -99,10 +105,24 @@ public final class Deployment {
         return List.copyOf(greeting);
     }
 
-    /** Says "not ready" first, lets running requests end, then closes everything, last started first. */
-    public Future<Void> stop() {
+    /**
+     * Says "not ready" to balancers and to the other nodes first, lets requests and calls of other nodes end, then closes
+     * everything, last started first. Asked again, it answers with the same end.
+     */
+    public synchronized Future<Void> stop() {
+        if (stopped == null) {
+            stopped = close();
+        }
+        return stopped;
+    }
+
+    private Future<Void> close() {
         accepting = false;
-        Future<?> closing = Future.succeededFuture();
+        drainUntilMillis = Clock.monotonicMillis() + settings.http().drainMillis();
+        // A cluster that cannot be told any more is no reason to stay.
+        Future<?> closing = Future.join(
+                        served.stream().map(one -> one.leave(vertx)).toList())
+                .otherwiseEmpty();
         for (int i = closers.size() - 1; i >= 0; i--) {
             Supplier<Future<?>> closer = closers.get(i);
             closing = closing.transform(before -> closer.get());
@@ -135,8 +155,7 @@ public final class Deployment {
      * @return the password
      */
     static Future<String> administrator(Settings settings, String username, @Nullable String password) {
-        PrometheusMeterRegistry metrics = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-        return new Deployment(Vertx.vertx(), settings, metrics).once(kernel -> {
+        return alone(settings, kernel -> {
             Future<@Nullable String> made = Future.succeededFuture(null);
             for (Domain domain : ServiceLoader.load(Domain.class)) {
                 made = made.compose(known -> known == null
@@ -145,6 +164,12 @@ public final class Deployment {
             }
             return made.map(known -> Objects.requireNonNull(known, "a domain that owns staff"));
         });
+    }
+
+    /** Does one piece of work without serving anybody and without joining the cluster of those who do. */
+    static <T> Future<T> alone(Settings settings, Function<Kernel, Future<T>> work) {
+        return new Deployment(Vertx.vertx(), settings, new PrometheusMeterRegistry(PrometheusConfig.DEFAULT))
+                .once(work);
     }
 
     /** Does one piece of work with the parts of a node and stops; the answer comes when everything is closed. */
@@ -157,7 +182,11 @@ public final class Deployment {
     private Future<Void> run() {
         return kernel().compose(kernel -> domains(kernel).compose(v -> {
                     startTicker(kernel.database());
-                    kernel.jobs().start(settings.node()::runs);
+                    watchKeys(kernel);
+                    kernel.jobs()
+                            .start(room -> room.equals(KeyRotation.ROOM)
+                                    ? !served.isEmpty()
+                                    : settings.node().runs(room));
                     return settings.node().http() ? http(kernel) : manage(kernel);
                 }))
                 .onSuccess(v -> accepting = true);
@@ -205,6 +234,18 @@ public final class Deployment {
         });
     }
 
+    private void watchKeys(Kernel kernel) {
+        KeyRotation rotation = Options.rotation(kernel, settings);
+        rotation.watch();
+        closers.add(rotation::close);
+        Gauge.builder("kehu.keys.epoch", () -> kernel.keys().current(KeyStore.Kind.EPOCHS))
+                .description("The epoch key that wraps new data keys")
+                .register(metrics);
+        FunctionCounter.builder("kehu.keys.rewrapped", rotation, KeyRotation::rewrapped)
+                .description("Data keys that this node has wrapped anew")
+                .register(metrics);
+    }
+
     private void startTicker(Database database) {
         Ticker ticker = new Ticker(
                 vertx,
@@ -219,20 +260,30 @@ public final class Deployment {
 
     /** Serves the domains that this node is to run. */
     private Future<Void> domains(Kernel kernel) {
-        Future<Void> served = Future.succeededFuture();
+        Future<Void> ready = Future.succeededFuture();
         for (Domain domain : ServiceLoader.load(Domain.class)) {
             Operations operations = domain.operations(kernel);
             if (settings.node().runs(operations.address().split("\\.", 2)[0])) {
-                served = served.compose(v -> domain.prepare(kernel))
+                ready = ready.compose(v -> domain.prepare(kernel))
                         .recover(Deployment::inOneLine)
                         .compose(lines -> {
                             greeting.addAll(lines);
+                            served.add(operations);
                             return vertx.deployVerticle(context -> operations.serve(vertx));
                         })
                         .mapEmpty();
             }
         }
-        return served;
+        return ready.onSuccess(v -> closers.add(this::drainDomains));
+    }
+
+    /** What other nodes have asked of this one is answered before anything is closed that the answers need. */
+    private Future<?> drainDomains() {
+        long leftMillis = drainUntilMillis - Clock.monotonicMillis();
+        return settings.cluster().enabled()
+                ? Future.join(
+                        served.stream().map(one -> one.drain(vertx, leftMillis)).toList())
+                : Future.succeededFuture();
     }
 
     private static Future<List<String>> inOneLine(Throwable failure) {

@@ -63,7 +63,8 @@ public final class Kehu implements Runnable {
     static int run(String[] args, PrintStream out, PrintStream err) {
         Kehu kehu = new Kehu(out);
         CommandLine line = new CommandLine(kehu)
-                .addSubcommand(new AdminCommand(kehu::migratedServers, System.getenv(), out))
+                .addSubcommand(new AdminCommand(() -> kehu.migratedServers("admin"), System.getenv(), out))
+                .addSubcommand(new KeysCommand(() -> kehu.migratedServers("keys"), out))
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setExecutionExceptionHandler((failure, failed, parsed) -> {
                     err.println("kehu: " + inOneLine(failure));
@@ -194,8 +195,8 @@ public final class Kehu implements Runnable {
     }
 
     /** For a command that only works on the database; {@link #run(String[], PrintStream, PrintStream)} closes them. */
-    private Settings migratedServers() {
-        Settings settings = withServers(settings("admin"));
+    private Settings migratedServers(String command) {
+        Settings settings = withServers(settings(command));
         Migrations.run(settings.postgresql());
         return settings;
     }

@@ -11,6 +11,8 @@ import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.http.Gate;
 import io.kehu.job.Jobs;
+import io.kehu.job.KeyRotation;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.vertx.core.Future;
@@ -79,6 +81,17 @@ final class Options {
                 from.pollMillis(),
                 from.renderWorkers(),
                 from.renderQueue());
+    }
+
+    static KeyRotation rotation(Kernel kernel, Settings settings) {
+        return new KeyRotation(
+                kernel.vertx(),
+                kernel.database(),
+                kernel.keys(),
+                kernel.vault(),
+                kernel.jobs(),
+                new KeyRotation.Options(
+                        settings.jobs().chunkRows(), settings.keys().reloadMillis()));
     }
 
     static Database.Options database(Settings.Postgresql from) {

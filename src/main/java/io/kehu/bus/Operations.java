@@ -1,13 +1,19 @@
 package io.kehu.bus;
 
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.eventbus.Message;
+import io.vertx.core.internal.VertxInternal;
 import io.vertx.core.shareddata.LocalMap;
 import io.vertx.core.shareddata.Shareable;
+import io.vertx.core.spi.cluster.ClusterManager;
+import io.vertx.core.spi.cluster.RegistrationInfo;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -17,9 +23,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Operations {
     private static final String LOCAL = "kehu.operations";
+    /** So long after the last call of another node we take it that every node knows that we have left. */
+    private static final long QUIET_MILLIS = 200;
 
     private final String address;
     private final Map<String, Function<Call, Future<Reply>>> table = new LinkedHashMap<>();
+    private final AtomicInteger underWay = new AtomicInteger();
+    private volatile long lastCallMillis = Call.deadlineIn(0);
 
     private Operations(String address) {
         this.address = address;
@@ -55,12 +65,55 @@ public final class Operations {
                 .completion();
     }
 
+    /**
+     * Takes the address off the cluster's list, so that other nodes send their calls elsewhere. The consumer stays: taking it
+     * off as well loses what is sent by a node that has not heard of it yet, and its caller waits in vain.
+     */
+    public Future<Void> leave(Vertx vertx) {
+        ClusterManager cluster = ((VertxInternal) vertx).clusterManager();
+        if (cluster == null) {
+            return Future.succeededFuture();
+        }
+        Promise<List<RegistrationInfo>> listed = Promise.promise();
+        cluster.getRegistrations(address, listed);
+        return listed.future()
+                .compose(all -> Future.join(all.stream()
+                        .filter(one -> one.nodeId().equals(cluster.getNodeId()))
+                        .map(one -> {
+                            Promise<Void> gone = Promise.promise();
+                            cluster.removeRegistration(address, one, gone);
+                            return gone.future();
+                        })
+                        .toList()))
+                .mapEmpty();
+    }
+
+    /** Completes when no call of another node is under way and none has come for a moment, or after {@code maxMillis}. */
+    public Future<Void> drain(Vertx vertx, long maxMillis) {
+        long startedMillis = Call.deadlineIn(0);
+        Promise<Void> done = Promise.promise();
+        vertx.setPeriodic(QUIET_MILLIS / 10, id -> {
+            long now = Call.deadlineIn(0);
+            boolean quiet = underWay.get() == 0 && now - Math.max(startedMillis, lastCallMillis) >= QUIET_MILLIS;
+            if (quiet || now - startedMillis >= maxMillis) {
+                vertx.cancelTimer(id);
+                done.complete();
+            }
+        });
+        return done.future();
+    }
+
     private void answer(Message<Call> message) {
+        underWay.incrementAndGet();
+        lastCallMillis = Call.deadlineIn(0);
         Function<Call, Future<Reply>> method = table.get(message.body().operationId());
         Future<Reply> reply = method == null
                 ? Future.failedFuture(Problem.of("request.unavailable"))
                 : invoke(method, message.body());
-        reply.onComplete(result -> message.reply(Wire.Outcome.of(result, message.body())));
+        reply.onComplete(result -> {
+            message.reply(Wire.Outcome.of(result, message.body()));
+            underWay.decrementAndGet();
+        });
     }
 
     /** The method that serves an operation in this process, or null where another node has to. */

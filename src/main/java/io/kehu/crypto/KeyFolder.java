@@ -20,8 +20,8 @@ import java.util.Set;
 import java.util.function.Supplier;
 
 /**
- * The folder that holds the key files: checks who else may read it, replaces files whole, and lets one process change
- * it at a time. Where the file system knows no POSIX permissions, none are checked.
+ * The folder that holds the key files: checks who else may read it and that keys are none that people think of, replaces
+ * files whole, and lets one process change it at a time. Where the file system knows no POSIX permissions, none are checked.
  */
 final class KeyFolder {
     private static final int FILE_BYTES_MAX = 1 << 20;
@@ -116,6 +116,28 @@ final class KeyFolder {
                 throw new Refused(folder + " cannot be locked for a change of keys");
             }
         }
+    }
+
+    /** Refuses what a person typed or forgot to set: short, all alike, counting up, printable text. */
+    byte[] strong(byte[] key, String what) {
+        if (key.length != KeyStore.KEY_BYTES) {
+            throw new Refused(what + " in " + folder + " has " + key.length + " bytes, not " + KeyStore.KEY_BYTES);
+        }
+        boolean[] seen = new boolean[256];
+        int distinct = 0;
+        boolean even = true;
+        boolean printable = true;
+        for (int i = 0; i < key.length; i++) {
+            distinct += seen[key[i] & 255] ? 0 : 1;
+            seen[key[i] & 255] = true;
+            even &= i < 2 || (byte) (key[i] - key[i - 1]) == (byte) (key[1] - key[0]);
+            printable &= key[i] >= ' ' && key[i] < 127;
+        }
+        // 32 random bytes have fewer than 16 distinct values, or are all printable, less than once in 10^12 keys.
+        if (distinct < 16 || even || printable) {
+            throw new Refused(what + " in " + folder + " is not random: a default or typed value");
+        }
+        return key;
     }
 
     @Override

@@ -34,8 +34,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Everything secret in {@code keys.json} is wrapped by the master key (AES-256-GCM, bound to its kind and number).
  * Folder 0700, files 0400. Files are replaced whole (temporary file, fsync, rename, fsync of the folder); a change of
  * the master writes {@code master.json} with old and new, then {@code keys.json}, then {@code master.json} with the new
- * alone, so a crash between any two steps loses nothing. A change is visible in memory only once it is on disk. Nodes
- * that share the folder call {@link #reload} when an event says that keys changed.
+ * alone, so a crash between any two steps loses nothing. A change is visible in memory only once it is on disk. All nodes
+ * share the folder: each looks at it now and then ({@link #reload}), and at once when it meets a key it does not know.
  *
  * <p>All methods that write or read files block: call them at start or from a worker.
  */
@@ -47,12 +47,18 @@ public final class KeyStore {
     /** A version travels as one byte in blind indexes and stored answers. */
     private static final int VERSION_MAX = 255;
 
+    /** Between two looks at the files for a key that is not known. */
+    private static final long SEEK_NANOS = 1_000_000_000L;
+    /** A master that changes between the readings of the two files is there at the next one. */
+    private static final int READINGS = 3;
+
     private static final String MASTER_FILE = "master.json";
     private static final String KEYS_FILE = "keys.json";
 
     private final KeyFolder folder;
     private final SecureRandom random = new SecureRandom();
     private volatile Keys keys;
+    private long soughtNanos = System.nanoTime() - SEEK_NANOS;
 
     private KeyStore(KeyFolder folder, boolean mayCreate) {
         this.folder = folder;
@@ -138,6 +144,29 @@ public final class KeyStore {
         return keys.of(kind).get(version);
     }
 
+    /**
+     * The same, after a look at the files where the key is not known: another node may have just made it. That is two files
+     * of some kilobytes, read at most once a second and on an event loop too: to answer a reader who comes with a new
+     * epoch's row before the next {@link #reload} is worth it.
+     */
+    byte @Nullable [] sought(Kind kind, int version) {
+        byte[] known = key(kind, version);
+        return known == null ? seek(kind, version) : known;
+    }
+
+    private synchronized byte @Nullable [] seek(Kind kind, int version) {
+        long now = System.nanoTime();
+        if (key(kind, version) == null && now - soughtNanos >= SEEK_NANOS) {
+            soughtNanos = now;
+            try {
+                reload();
+            } catch (Refused e) {
+                return null; // as unknown as before; the next reload says why
+            }
+        }
+        return key(kind, version);
+    }
+
     /** HMAC-SHA256 under a key that stays in this room; IllegalArgumentException when there is none of that version. */
     public Mac mac(Kind kind, int version) {
         byte[] key = key(kind, version);
@@ -168,6 +197,22 @@ public final class KeyStore {
     }
 
     /**
+     * Starts versions up to this one; does nothing where it is there, so that a rotation may be taken up again.
+     *
+     * @throws Refused where the files do not hold {@code known}: a copy from before it, whose successor would be another key
+     */
+    public void rotateTo(Kind kind, int version, int known) {
+        change(k -> {
+            if (k.of(kind).lastKey() < known) {
+                throw new Refused(folder + " holds no " + kind.field() + " " + known + ": it is an older copy");
+            }
+            while (k.of(kind).lastKey() < version) {
+                append(k, kind);
+            }
+        });
+    }
+
+    /**
      * Destroys an old version. For an epoch: every data key still wrapped by it, in backups too, is lost for ever.
      *
      * @throws IllegalArgumentException for the current version
@@ -186,7 +231,15 @@ public final class KeyStore {
         return change(this::addSigning).kid;
     }
 
-    /** Replaces the master key and wraps everything with the new one. */
+    /** A name for the master key in force, which says nothing about it. */
+    public String masterId() {
+        return keys.masterId;
+    }
+
+    /**
+     * Replaces the master key and wraps everything with the new one. Died it before its end, it is called again: whatever
+     * state the files were left in, they open, and after it they hold one master key.
+     */
     public synchronized void rotateMaster() {
         keys = folder.alone(() -> {
             Keys old = load();
@@ -267,20 +320,27 @@ public final class KeyStore {
     // ---- files
 
     private Keys load() {
-        Map<String, byte[]> masters = new HashMap<>();
-        JsonNode masterFile = folder.read(MASTER_FILE, FORMAT);
-        for (var entry : masterFile.path("masters").properties()) {
-            masters.put(entry.getKey(), strong(decode(entry.getValue(), MASTER_FILE), "the master key"));
+        for (int reading = 1; ; reading++) {
+            Map<String, byte[]> masters = new HashMap<>();
+            JsonNode masterFile = folder.read(MASTER_FILE, FORMAT);
+            for (var entry : masterFile.path("masters").properties()) {
+                masters.put(entry.getKey(), folder.strong(decode(entry.getValue(), MASTER_FILE), "the master key"));
+            }
+            JsonNode file = folder.read(KEYS_FILE, FORMAT);
+            byte[] master = masters.get(file.path("master").asText());
+            if (master != null) {
+                return unwrapped(file, master);
+            }
+            if (reading == READINGS) {
+                throw new Refused(folder + "/" + MASTER_FILE + " does not hold the master key of " + KEYS_FILE);
+            }
         }
-        JsonNode file = folder.read(KEYS_FILE, FORMAT);
-        String masterId = file.path("master").asText();
-        byte[] master = masters.get(masterId);
-        if (master == null) {
-            throw new Refused(folder + "/" + MASTER_FILE + " does not hold the master key of " + KEYS_FILE);
-        }
+    }
+
+    private Keys unwrapped(JsonNode file, byte[] master) {
         Keys loaded = new Keys();
         loaded.master = master;
-        loaded.masterId = masterId;
+        loaded.masterId = file.path("master").asText();
         loaded.kid = file.path("kid").asText();
         for (Kind kind : Kind.values()) {
             loadVersions(file.path(kind.field()), kind, loaded);
@@ -332,7 +392,7 @@ public final class KeyStore {
     private byte[] unwrap(byte[] master, String kind, String id, JsonNode wrapped) {
         try {
             byte[] key = Vault.open(master, context(kind, id), decode(wrapped, KEYS_FILE));
-            return strong(key, "a key of " + kind);
+            return folder.strong(key, "a key of " + kind);
         } catch (Vault.Tampered e) {
             throw new Refused(folder + "/" + KEYS_FILE + " was altered, or belongs to another master key");
         }
@@ -340,28 +400,6 @@ public final class KeyStore {
 
     private static byte[] context(String kind, String id) {
         return ("kehu.keys\0" + kind + "\0" + id).getBytes(StandardCharsets.UTF_8);
-    }
-
-    /** Refuses what a person typed or forgot to set: short, all alike, counting up, printable text. */
-    private byte[] strong(byte[] key, String what) {
-        if (key.length != KEY_BYTES) {
-            throw new Refused(what + " in " + folder + " has " + key.length + " bytes, not " + KEY_BYTES);
-        }
-        boolean[] seen = new boolean[256];
-        int distinct = 0;
-        boolean even = true;
-        boolean printable = true;
-        for (int i = 0; i < key.length; i++) {
-            distinct += seen[key[i] & 255] ? 0 : 1;
-            seen[key[i] & 255] = true;
-            even &= i < 2 || (byte) (key[i] - key[i - 1]) == (byte) (key[1] - key[0]);
-            printable &= key[i] >= ' ' && key[i] < 127;
-        }
-        // 32 random bytes have fewer than 16 distinct values, or are all printable, less than once in 10^12 keys.
-        if (distinct < 16 || even || printable) {
-            throw new Refused(what + " in " + folder + " is not random: a default or typed value");
-        }
-        return key;
     }
 
     private byte[] decode(JsonNode text, String file) {

@@ -111,7 +111,9 @@ public final class Vault {
     public NewKey newKey(UUID subject) {
         byte[] secret = new byte[KeyStore.KEY_BYTES];
         RANDOM.get().nextBytes(secret);
-        return wrap(subject, secret);
+        NewKey made = wrap(subject, secret);
+        remembered.put(subject, new Key(subject, made.wrapped().clone(), secret));
+        return made;
     }
 
     public Key key(NewKey row) {
@@ -134,7 +136,12 @@ public final class Vault {
         return fresh;
     }
 
-    /** The same data key, wrapped by the current epoch; the caller updates the row if it is still the old one. */
+    /**
+     * The same data key, wrapped by the current epoch; the caller updates the row if it is still the old one. Not remembered:
+     * a sweep over all would drive out those that are in use.
+     *
+     * @throws Tampered when the row was altered or its epoch destroyed
+     */
     public NewKey rewrap(UUID subject, int epoch, byte[] wrapped) {
         return wrap(subject, unwrap(subject, epoch, wrapped));
     }
@@ -147,7 +154,6 @@ public final class Vault {
     private NewKey wrap(UUID subject, byte[] secret) {
         int epoch = store.current(KeyStore.Kind.EPOCHS);
         byte[] wrapped = seal(version(KeyStore.Kind.EPOCHS, epoch), context(DATA_KEY, "" + epoch, subject), secret);
-        remembered.put(subject, new Key(subject, wrapped.clone(), secret));
         return new NewKey(subject, epoch, wrapped);
     }
 
@@ -160,7 +166,7 @@ public final class Vault {
     }
 
     private byte[] version(KeyStore.Kind kind, int number) {
-        byte[] key = store.key(kind, number);
+        byte[] key = store.sought(kind, number);
         if (key == null) {
             throw new Tampered("no key of that version");
         }

@@ -11,6 +11,7 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.eventbus.DeliveryOptions;
 import io.vertx.core.eventbus.ReplyException;
+import io.vertx.core.eventbus.ReplyFailure;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
@@ -19,6 +20,9 @@ import java.util.function.Function;
  * on the caller's event loop; another node gets it over the bus. Both answer alike.
  */
 public final class BusBridge {
+    /** Waits before each further attempt where nobody serves a domain: the last node may be about to be replaced. */
+    private static final int[] AGAIN_MILLIS = {50, 100, 200};
+
     private final Vertx vertx;
     private final int maxInFlight;
     private final int maxReplyBytes;
@@ -53,7 +57,7 @@ public final class BusBridge {
             return Future.failedFuture(Problem.of("server.busy"));
         }
         Function<Call, Future<Reply>> local = Operations.local(vertx, operation.id());
-        Future<Reply> reply = local == null ? remote(operation, call) : Operations.invoke(local, call);
+        Future<Reply> reply = local == null ? remote(operation, call, 0) : Operations.invoke(local, call);
         if (!reply.isComplete()) {
             reply = inTime(operation, call, reply);
         }
@@ -82,7 +86,7 @@ public final class BusBridge {
         return first.future();
     }
 
-    private Future<Reply> remote(Operation operation, Call call) {
+    private Future<Reply> remote(Operation operation, Call call, int attempt) {
         DeliveryOptions options = new DeliveryOptions().setSendTimeout(Math.max(1, call.remainingMillis()));
         return vertx.eventBus()
                 .<Wire.Outcome>request(operation.address(), call, options)
@@ -96,7 +100,25 @@ public final class BusBridge {
                                                     ? outcome.problem()
                                                     : Problem.of("server.failure"));
                         },
-                        failure -> Future.failedFuture(refusal(operation, failure)));
+                        failure -> mayRepeat(failure, call, attempt)
+                                ? later(operation, call, attempt)
+                                : Future.failedFuture(refusal(operation, failure)));
+    }
+
+    /** Only where the call was certainly not run, and the caller still waits. */
+    private static boolean mayRepeat(Throwable failure, Call call, int attempt) {
+        return failure instanceof ReplyException reply
+                && reply.failureType() == ReplyFailure.NO_HANDLERS
+                && attempt < AGAIN_MILLIS.length
+                && call.remainingMillis() > AGAIN_MILLIS[attempt];
+    }
+
+    private Future<Reply> later(Operation operation, Call call, int attempt) {
+        Promise<Reply> promise = Promise.promise();
+        vertx.setTimer(
+                AGAIN_MILLIS[attempt],
+                id -> remote(operation, call, attempt + 1).onComplete(promise));
+        return promise.future();
     }
 
     private static Throwable refusal(Operation operation, Throwable failure) {

@@ -9,7 +9,9 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.testcontainers.containers.GenericContainer;
@@ -77,15 +79,16 @@ public final class TestServers {
     }
 
     /** A Kehu in a JVM of its own, with these classes and none of this process's settings. */
-    public static ProcessBuilder kehu(String heap, String command) {
-        ProcessBuilder builder = new ProcessBuilder(
+    public static ProcessBuilder kehu(String heap, String... command) {
+        List<String> line = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx" + heap,
                 "-XX:TieredStopAtLevel=1",
                 "-cp",
                 System.getProperty("java.class.path"),
-                "io.kehu.app.Kehu",
-                command);
+                "io.kehu.app.Kehu"));
+        line.addAll(List.of(command));
+        ProcessBuilder builder = new ProcessBuilder(line);
         builder.environment().keySet().removeIf(variable -> variable.startsWith("KEHU_"));
         return builder;
     }

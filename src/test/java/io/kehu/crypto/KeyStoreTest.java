@@ -2,6 +2,7 @@ package io.kehu.crypto;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
@@ -9,8 +10,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.Base64;
 import java.util.Comparator;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -120,23 +126,132 @@ class KeyStoreTest {
         assertThatThrownBy(() -> node.destroy(KeyStore.Kind.EPOCHS, 2)).isInstanceOf(IllegalArgumentException.class);
     }
 
+    /** What lies in the folder when a process dies in the middle of something. */
+    private record Remains(String when, String masters, String keys, String leftName, String left) {}
+
+    /** Each state that the rotation of the master leaves on the disk, files half written among them. */
     @Test
-    void aMasterRotationThatDiedBetweenAnyTwoFilesStillOpens() throws IOException {
+    void aMasterRotationThatDiesAtAnyStepLosesNothingAndIsEndedByTheNext() throws IOException {
         KeyStore store = KeyStore.openOrCreate(folder, true);
+        store.rotate(KeyStore.Kind.EPOCHS);
         String oldMaster = Files.readString(folder.resolve("master.json"));
         String oldKeys = Files.readString(folder.resolve("keys.json"));
         store.rotateMaster();
-        ObjectNode both = Json.read(oldMaster);
-        ((ObjectNode) both.get("masters")).setAll((ObjectNode)
-                Json.read(Files.readString(folder.resolve("master.json"))).get("masters"));
+        String newMaster = Files.readString(folder.resolve("master.json"));
         String newKeys = Files.readString(folder.resolve("keys.json"));
+        ObjectNode both = Json.read(oldMaster);
+        ((ObjectNode) both.get("masters"))
+                .setAll((ObjectNode) Json.read(newMaster).get("masters"));
 
-        overwrite("master.json", both.toString());
-        for (String keys : new String[] {oldKeys, newKeys}) {
-            overwrite("keys.json", keys);
-            assertThat(KeyStore.openOrCreate(folder, false).key(KeyStore.Kind.EPOCHS, 1))
-                    .isEqualTo(store.key(KeyStore.Kind.EPOCHS, 1));
+        for (Remains remains : new Remains[] {
+            new Remains("half of the file with both masters", oldMaster, oldKeys, "master.json", half(both.toString())),
+            new Remains("it, not yet in its place", oldMaster, oldKeys, "master.json", both.toString()),
+            new Remains("both masters, the old keys", both.toString(), oldKeys, "", ""),
+            new Remains("half of the new keys", both.toString(), oldKeys, "keys.json", half(newKeys)),
+            new Remains("the new keys, not yet in their place", both.toString(), oldKeys, "keys.json", newKeys),
+            new Remains("both masters, the new keys", both.toString(), newKeys, "", ""),
+            new Remains("half of the new master", both.toString(), newKeys, "master.json", half(newMaster)),
+            new Remains("the new master, not yet in its place", both.toString(), newKeys, "master.json", newMaster),
+            new Remains("nothing but the new", newMaster, newKeys, "", "")
+        }) {
+            overwrite("master.json", remains.masters);
+            overwrite("keys.json", remains.keys);
+            if (!remains.leftName.isEmpty()) {
+                Files.writeString(folder.resolve(remains.leftName + ".new"), remains.left);
+            }
+            KeyStore found = KeyStore.openOrCreate(folder, false);
+            assertSameKeys(remains.when, found, store);
+
+            found.rotateMaster();
+
+            assertSameKeys(remains.when, found, store);
+            assertSameKeys(remains.when, KeyStore.openOrCreate(folder, false), store);
+            assertThat(Json.read(Files.readString(folder.resolve("master.json")))
+                            .get("masters"))
+                    .as(remains.when)
+                    .hasSize(1);
+            assertThat(folder.resolve("master.json.new")).as(remains.when).doesNotExist();
+            assertThat(folder.resolve("keys.json.new")).as(remains.when).doesNotExist();
         }
+    }
+
+    private static String half(String text) {
+        return text.substring(0, text.length() / 2);
+    }
+
+    private static void assertSameKeys(String when, KeyStore found, KeyStore wanted) {
+        for (KeyStore.Kind kind : KeyStore.Kind.values()) {
+            assertThat(found.current(kind)).as(when).isEqualTo(wanted.current(kind));
+            for (int version = 1; version <= wanted.current(kind); version++) {
+                assertThat(found.key(kind, version))
+                        .as(when)
+                        .hasSize(KeyStore.KEY_BYTES)
+                        .isEqualTo(wanted.key(kind, version));
+            }
+        }
+        assertThat(found.signer().kid()).as(when).isEqualTo(wanted.signer().kid());
+    }
+
+    @Test
+    void anEpochThatDiesBeforeItsFileIsInPlaceIsMadeByTheNextAndNotTwice() throws IOException {
+        KeyStore store = KeyStore.openOrCreate(folder, true);
+        String before = Files.readString(folder.resolve("keys.json"));
+        store.rotateTo(KeyStore.Kind.EPOCHS, 2, 1);
+        String after = Files.readString(folder.resolve("keys.json"));
+        for (String left : new String[] {half(after), after}) {
+            overwrite("keys.json", before);
+            Files.writeString(folder.resolve("keys.json.new"), left);
+            KeyStore again = KeyStore.openOrCreate(folder, false);
+            assertThat(again.current(KeyStore.Kind.EPOCHS)).isEqualTo(1);
+            again.rotateTo(KeyStore.Kind.EPOCHS, 2, 1);
+            again.rotateTo(KeyStore.Kind.EPOCHS, 2, 1);
+            assertThat(again.current(KeyStore.Kind.EPOCHS)).isEqualTo(2);
+            assertThat(again.key(KeyStore.Kind.EPOCHS, 1)).isEqualTo(store.key(KeyStore.Kind.EPOCHS, 1));
+        }
+        overwrite("keys.json", before);
+        assertThatThrownBy(() -> store.rotateTo(KeyStore.Kind.EPOCHS, 3, 2))
+                .isInstanceOf(KeyStore.Refused.class)
+                .hasMessageContaining("older copy");
+    }
+
+    @Test
+    void nodesThatReadWhileTheMasterIsRotatedAlwaysFindTheirKeys() throws Exception {
+        KeyStore writer = KeyStore.openOrCreate(folder, true);
+        KeyStore reader = KeyStore.openOrCreate(folder, false);
+        AtomicBoolean going = new AtomicBoolean(true);
+        AtomicInteger read = new AtomicInteger();
+        CompletableFuture<Void> reading = CompletableFuture.runAsync(() -> {
+            while (going.get()) {
+                reader.reload();
+                read.incrementAndGet();
+            }
+        });
+        for (int i = 0; i < 30; i++) {
+            writer.rotateMaster();
+        }
+        await().until(() -> read.get() > 10 || reading.isDone());
+        going.set(false);
+        reading.join(); // fails with what a reading failed with
+        assertSameKeys("after thirty masters", reader, writer);
+    }
+
+    @Test
+    void aKeyThatAnotherNodeHasMadeIsFoundWithoutARestartWhenItIsMet() {
+        KeyStore other = KeyStore.openOrCreate(folder, true);
+        Vault here = new Vault(KeyStore.openOrCreate(folder, false), 10);
+        other.rotate(KeyStore.Kind.EPOCHS);
+        Vault.NewKey row = new Vault(other, 10).newKey(UUID.randomUUID());
+        assertThat(row.epoch()).isEqualTo(2);
+
+        assertThat(here.key(row).subject()).isEqualTo(row.subject());
+        assertThat(here.newKey(UUID.randomUUID()).epoch()).isEqualTo(2);
+        // The files are read once a second at most, however many unknown keys are met.
+        other.rotate(KeyStore.Kind.EPOCHS);
+        Vault.NewKey later = new Vault(other, 10).newKey(UUID.randomUUID());
+        assertThatThrownBy(() -> here.key(later)).isInstanceOf(Vault.Tampered.class);
+        await().atMost(Duration.ofSeconds(10))
+                .ignoreException(Vault.Tampered.class)
+                .until(() -> here.key(later) != null);
     }
 
     private void assertMasterRefused(byte[] master, String why) throws IOException {

@@ -37,7 +37,13 @@ final class NodeProcess implements AutoCloseable {
 
     /** Starts a node; {@link #awaitReady} waits for it. Other settings are named as in the environment. */
     static NodeProcess start(Settings house, Path folder, String name, Map<String, String> more) throws IOException {
-        ProcessBuilder builder = TestServers.kehu("512m", "serve");
+        return start(house, folder, name, more, "serve");
+    }
+
+    /** Another command on the same servers; {@link #awaitEnd} waits for it. */
+    static NodeProcess start(Settings house, Path folder, String name, Map<String, String> more, String... command)
+            throws IOException {
+        ProcessBuilder builder = TestServers.kehu("512m", command);
         Map<String, String> environment = builder.environment();
         environment.putAll(Map.of(
                 "KEHU_MODE",
@@ -98,7 +104,7 @@ final class NodeProcess implements AutoCloseable {
         }
     }
 
-    private String said() {
+    String said() {
         try {
             return Files.readString(output);
         } catch (IOException e) {
@@ -112,6 +118,17 @@ final class NodeProcess implements AutoCloseable {
 
     int managementPort() {
         return managementPort;
+    }
+
+    /** Waits until a command has done its work, which it says with its status; the answer is what it printed. */
+    String awaitEnd() {
+        await().atMost(START).until(() -> !process.isAlive());
+        assertThat(process.exitValue()).as(said()).isZero();
+        return said();
+    }
+
+    boolean ended() {
+        return !process.isAlive();
     }
 
     /** kill -9, and the end of it. */

@@ -3,8 +3,10 @@ package io.kehu.http;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kehu.TestKehu;
+import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.app.Deployment;
+import io.kehu.app.TestServers;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
@@ -23,6 +25,7 @@ import org.junit.jupiter.api.Test;
 /** A node that stops says so first and lets everybody finish. */
 class DrainTest {
     private static final int CALLERS = 8;
+    private static final int IMPORTED = 3_000;
 
     @Test
     void aNodeThatStopsUnderLoadFailsNoRequest() throws Exception {
@@ -104,5 +107,90 @@ class DrainTest {
         }
         assertThat(kehu.<Long>value("SELECT count(*) FROM iam.branch WHERE code = 'LATE'"))
                 .isEqualTo(1);
+    }
+
+    /** A node with HTTP in front of two with domains only; the first of these stops while everybody works. */
+    @Test
+    void aNodeOfDomainsThatStopsUnderLoadFailsNoRequestAndLosesOrRepeatsNoCommand() throws Exception {
+        TestKehu kehu = TestKehu.prepare(Map.of("KEHU_HTTP_DRAIN_MILLIS", "8000"));
+        try (kehu) {
+            List<Integer> ports = List.of(TestServers.freePort(), TestServers.freePort(), TestServers.freePort());
+            List<String> members =
+                    ports.stream().map(port -> "127.0.0.1:" + port).toList();
+            kehu.addNode(TwoNodesTest.node(kehu.settings(), "http", true, List.of("none"), ports.get(0), members));
+            Deployment leaving = kehu.addNode(
+                    TwoNodesTest.node(kehu.settings(), "leaving", false, List.of("all"), ports.get(1), members));
+            kehu.addNode(TwoNodesTest.node(kehu.settings(), "staying", false, List.of("all"), ports.get(2), members));
+            String head = kehu.headOffice().toString();
+            Caller administrator = kehu.caller("administrator");
+            Caller operator = kehu.caller("operator");
+            // The nodes that run domains may be found a moment later than they are ready.
+            Awaitility.await()
+                    .ignoreExceptions()
+                    .until(() -> administrator.get("/v1/branches").status() == 200);
+            String path = longImport(operator);
+            AtomicBoolean going = new AtomicBoolean(true);
+            AtomicInteger answered = new AtomicInteger();
+            AtomicInteger numbers = new AtomicInteger();
+            ConcurrentLinkedQueue<String> wrong = new ConcurrentLinkedQueue<>();
+            List<Thread> callers = new ArrayList<>();
+            for (int i = 0; i < CALLERS; i++) {
+                boolean writes = i % 2 == 0;
+                Thread thread = new Thread(() -> {
+                    while (going.get()) {
+                        int number = writes ? numbers.incrementAndGet() : 0;
+                        Answer answer = writes
+                                ? administrator.post(
+                                        "/v1/branches",
+                                        "{\"parentId\": \"%s\", \"code\": \"D%d\", \"name\": \"网点\"}"
+                                                .formatted(head, number),
+                                        "Idempotency-Key",
+                                        "drain-" + number)
+                                : administrator.get("/v1/branches?limit=5");
+                        if (answer.status() != (writes ? 201 : 200)) {
+                            wrong.add(answer.status() + " " + answer.text());
+                        }
+                        answered.incrementAndGet();
+                    }
+                });
+                callers.add(thread);
+                thread.start();
+            }
+            Awaitility.await().until(() -> answered.get() > 100);
+
+            TestKehu.await(leaving.stop());
+
+            assertThat(kehu.<Long>value(
+                            "SELECT count(*) FROM kehu.job WHERE state = 'running' AND lease_owner LIKE 'leaving/%'"))
+                    .as("leases of a node that has stopped")
+                    .isZero();
+            int before = answered.get();
+            Awaitility.await().until(() -> answered.get() > before + 100);
+            going.set(false);
+            for (Thread thread : callers) {
+                thread.join();
+            }
+            assertThat(wrong).isEmpty();
+            assertThat(kehu.<Long>value("SELECT count(*) FROM iam.branch WHERE code LIKE 'D%'"))
+                    .isEqualTo(numbers.get());
+            assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'createBranch'"))
+                    .isEqualTo(numbers.get());
+            // Sooner than a lease of fifteen seconds runs out, were one left.
+            Awaitility.await()
+                    .atMost(java.time.Duration.ofSeconds(14))
+                    .until(() -> operator.get(path).at("/state").asText().equals("done"));
+            assertThat(operator.get(path).at("/created").asInt()).isEqualTo(IMPORTED);
+        }
+    }
+
+    /** Two nodes may take it; either way it is done once. */
+    private static String longImport(Caller operator) {
+        StringBuilder csv = new StringBuilder("name\n");
+        for (int row = 1; row <= IMPORTED; row++) {
+            csv.append("张三").append(row).append('\n');
+        }
+        String upload = operator.upload(csv.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        return operator.post("/v1/imports", """
+                {"uploadId": "%s", "mapping": {"kind": "person", "fields": [{"field": "name", "column": "name"}]}}""".formatted(upload)).is(202).header("Location");
     }
 }

@@ -72,8 +72,8 @@ class TwoNodesTest {
         two.kehu.close();
     }
 
-    private static Settings node(
-            Settings s, String name, boolean http, List<String> domains, int port, List<String> members) {
+    /** A node of a cluster of that test; what it shares with the others it takes from {@code s}. */
+    static Settings node(Settings s, String name, boolean http, List<String> domains, int port, List<String> members) {
         return new Settings(
                 s.mode(),
                 s.zone(),
