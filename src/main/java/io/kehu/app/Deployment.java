@@ -59,6 +59,7 @@ public final class Deployment {
     private volatile boolean accepting;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
+    private @Nullable Sealing sealing;
 
     private Deployment(Vertx vertx, Settings settings, PrometheusMeterRegistry metrics) {
         this.vertx = vertx;
@@ -155,11 +156,13 @@ public final class Deployment {
     }
 
     private Future<Void> run() {
-        return kernel().compose(kernel -> domains(kernel).compose(v -> {
-                    startTicker(kernel.database());
-                    kernel.jobs().start(settings.node()::runs);
-                    return settings.node().http() ? http(kernel) : manage(kernel);
-                }))
+        return kernel().compose(kernel -> seal(kernel)
+                        .compose(v -> domains(kernel))
+                        .compose(v -> {
+                            startTicker(kernel.database());
+                            kernel.jobs().start(settings.node()::runs);
+                            return settings.node().http() ? http(kernel) : manage(kernel);
+                        }))
                 .onSuccess(v -> accepting = true);
     }
 
@@ -203,6 +206,13 @@ public final class Deployment {
                     jobs,
                     settings::at);
         });
+    }
+
+    private Future<Void> seal(Kernel kernel) {
+        Sealing started = new Sealing(vertx, settings, kernel.keys(), kernel.clock(), metrics);
+        sealing = started;
+        closers.add(started::close);
+        return started.start();
     }
 
     private void startTicker(Database database) {
@@ -362,7 +372,11 @@ public final class Deployment {
                 kernel.database(),
                 metrics,
                 () -> accepting,
-                Map.of("redis", kernel.cache()::up));
+                Map.of(
+                        "redis",
+                        kernel.cache()::up,
+                        "audit",
+                        () -> Objects.requireNonNull(sealing).healthy()));
         management = server;
         return vertx.deployVerticle(server).mapEmpty();
     }
