@@ -9,6 +9,55 @@ ALTER TABLE kehu.audit ADD CONSTRAINT audit_kind_known CHECK (kind IN (
     'write', 'bulk', 'refusal', 'sign-in', 'unmask', 'export', 'setting', 'approval', 'key', 'grant', 'audit-read', 'archive'));
 CREATE INDEX audit_kind ON kehu.audit (kind, at) WHERE kind <> 'write';
 
+-- Changes --------------------------------------------------------------------------------------------------------------
+-- A trigger without arguments has no array of them, not an empty one: of tables that hide no column nothing was noted.
+CREATE OR REPLACE FUNCTION kehu.keep() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    audit_id text := current_setting('kehu.audit_id', true);
+    old_json jsonb;
+    new_json jsonb;
+    hidden   text[] := coalesce(TG_ARGV, '{}') || '{version,valid_from}'::text[];
+BEGIN
+    IF coalesce(audit_id, '') = '' THEN
+        IF current_user = 'kehu_owner' THEN  -- a migration: its history is the migration itself
+            RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+        END IF;
+        RAISE EXCEPTION '%.% may only be changed through the doors of the database', TG_TABLE_SCHEMA, TG_TABLE_NAME;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        NEW.version := 1;
+        NEW.valid_from := kehu.now();
+    ELSE
+        IF TG_OP = 'UPDATE' THEN
+            NEW.version := OLD.version + 1;
+            -- Two changes of one row never share an instant, also when the clock stands still.
+            NEW.valid_from := greatest(kehu.now(), OLD.valid_from + interval '1 microsecond');
+        END IF;
+        EXECUTE format('INSERT INTO %I.%I SELECT ($1).*, $2, $3', TG_TABLE_SCHEMA, TG_TABLE_NAME || '_past')
+            USING OLD, CASE WHEN TG_OP = 'UPDATE' THEN NEW.valid_from
+                            ELSE greatest(kehu.now(), OLD.valid_from + interval '1 microsecond') END, audit_id::uuid;
+    END IF;
+    IF current_setting('kehu.bulk') <> 'on' THEN
+        IF TG_OP <> 'INSERT' THEN
+            old_json := to_jsonb(OLD) - hidden;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            new_json := jsonb_strip_nulls(to_jsonb(NEW) - hidden);
+        END IF;
+        IF TG_OP = 'UPDATE' THEN
+            SELECT jsonb_object_agg(o.key, o.value) INTO old_json
+            FROM jsonb_each(old_json) o
+            WHERE o.key = 'id' OR o.value IS DISTINCT FROM coalesce(to_jsonb(NEW) -> o.key, 'null');
+            SELECT jsonb_object_agg(n.key, n.value) INTO new_json
+            FROM jsonb_each(to_jsonb(NEW)) n WHERE old_json ? n.key;
+        END IF;
+        PERFORM set_config('kehu.changes', current_setting('kehu.changes') || ',' || jsonb_build_object(
+            'table', TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, 'change', lower(TG_OP),
+            'before', old_json, 'after', new_json)::text, true);
+    END IF;
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+
 -- Leaves ---------------------------------------------------------------------------------------------------------------
 -- Every column of a row but its leaf, as texts in a fixed order: what is hashed, dumped and archived. Times are
 -- microseconds since 1970.
@@ -195,7 +244,7 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM kehu.%I', part) INTO there;
         EXECUTE format('DROP TABLE kehu.%I', part);
         PERFORM kehu.audit_own('dropAccessLog', 'access-log', jsonb_build_object(
-            'row_count', there, 'args', jsonb_build_array(part)));
+            'ord', gone, 'row_count', there, 'args', jsonb_build_array(part)));
         gone := gone + 1;
     END LOOP;
     RETURN gone;

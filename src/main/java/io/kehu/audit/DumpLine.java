@@ -79,8 +79,10 @@ sealed interface DumpLine {
                 texts[i] = json.nextToken() == JsonToken.VALUE_NULL ? null : text(json);
             }
             json.nextToken();
-            byte[] leaf = HexFormat.of().parseHex(text(json));
-            if (json.nextToken() != JsonToken.END_ARRAY || json.nextToken() != null || leaf.length != 32) {
+            String digits = text(json);
+            byte[] leaf = HexFormat.of().parseHex(digits);
+            if (!HexFormat.of().formatHex(leaf).equals(digits)
+                    || json.nextToken() != JsonToken.END_ARRAY || json.nextToken() != null || leaf.length != 32) {
                 throw new IllegalArgumentException("not a row");
             }
             return new Row(

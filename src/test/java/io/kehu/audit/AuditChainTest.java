@@ -67,7 +67,7 @@ class AuditChainTest {
                 receipts.add(open("S" + seal + "-" + i).is(201).header("Kehu-Receipt"));
             }
             open("S" + seal + "-0").is(409, "branch.codeTaken");
-            kehu.anonymous().login("nobody\\\"{},", "wrong, NULL").is(400);
+            kehu.anonymous().login("nobody\\\"{},", "wrong, NULL").is(401);
             kehu.anonymous().login("nobody", "Wrong-Password-1234").is(401);
             awaitSealed();
         }
@@ -159,8 +159,10 @@ class AuditChainTest {
         String key = UUID.randomUUID().toString();
         String body = """
                 {"parentId": "%s", "code": "REPEATED", "name": "支行"}""".formatted(kehu.headOffice());
-        Answer first = administrator.post("/v1/branches", body, "Idempotency-Key", key).is(201);
-        Answer again = administrator.post("/v1/branches", body, "Idempotency-Key", key).is(201);
+        Answer first =
+                administrator.post("/v1/branches", body, "Idempotency-Key", key).is(201);
+        Answer again =
+                administrator.post("/v1/branches", body, "Idempotency-Key", key).is(201);
         assertThat(again.header("Idempotency-Replayed")).isEqualTo("true");
         assertThat(again.header("Kehu-Receipt")).isNotEmpty().isEqualTo(first.header("Kehu-Receipt"));
         assertThat(administrator.post("/v1/branches", body, "Dry-Run", "true").header("Kehu-Receipt"))
@@ -327,7 +329,11 @@ class AuditChainTest {
         if (java.util.Objects.equals(before, after)) {
             return null;
         }
-        row.set(column, after == null ? Json.MAPPER.nullNode() : Json.MAPPER.getNodeFactory().textNode(after));
+        row.set(
+                column,
+                after == null
+                        ? Json.MAPPER.nullNode()
+                        : Json.MAPPER.getNodeFactory().textNode(after));
         return column < row.size() - 1 && random.nextInt(3) == 0 ? withLeaf(row) : row.toString();
     }
 
@@ -417,8 +423,9 @@ class AuditChainTest {
                         + " WHERE id = '" + id + "'",
                 restore,
                 "its root is not that of its rows");
-        kehu.sql("UPDATE kehu.audit a SET actor_name = 'x', leaf = kehu.audit_leaf(jsonb_populate_record(a, '{\"actor_name\": \"x\"}'))"
-                + " WHERE id = '" + id + "'");
+        kehu.sql(
+                "UPDATE kehu.audit a SET actor_name = 'x', leaf = kehu.audit_leaf(jsonb_populate_record(a, '{\"actor_name\": \"x\"}'))"
+                        + " WHERE id = '" + id + "'");
         kehu.caller("auditor").get("/v1/audit/" + id + "/proof").is(409, "audit.broken");
         kehu.sql(restore);
         kehu.sql("DROP TABLE kehu.kept");
@@ -501,7 +508,8 @@ class AuditChainTest {
         assertThat(health()).contains("\"audit\":\"UP\"");
         // What a checkpoint knows and the database does not: as if rows and seals of the last hour had been taken out.
         Seal last = new CheckpointFolder(checkpoints(), "kehu-1").newest();
-        Seal beyond = new Seal.Draft(last.number() + 7, 1, last.to(), last.to() + 1, 1, last.root(), last.hash(), last.sealedAt())
+        Seal beyond = new Seal.Draft(
+                        last.number() + 7, 1, last.to(), last.to() + 1, 1, last.root(), last.hash(), last.sealedAt())
                 .sign(new Signer(KeyStore.openOrCreate(kehu.settings().keys().folder(), false), "kehu"));
         Files.writeString(
                 CheckpointFolder.files(checkpoints()).get(0), beyond.line() + "\n", StandardOpenOption.APPEND);
@@ -513,7 +521,9 @@ class AuditChainTest {
         kehu.sql("INSERT INTO kehu.incarnation (number, why) VALUES (2, 'a restored copy')");
         try (TestKehu restored = TestKehu.on(kehu.settings())) {
             restored.addNode(restored.settings());
-            assertThat(health(restored)).as("a restored copy names what it lost").contains("\"audit\":\"UP\"");
+            assertThat(health(restored))
+                    .as("a restored copy names what it lost")
+                    .contains("\"audit\":\"UP\"");
         }
     }
 
