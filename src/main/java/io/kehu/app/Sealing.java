@@ -55,7 +55,7 @@ final class Sealing {
             }
         });
         metrics.gauge("kehu.audit.intact", sealer, s -> s.intact() ? 1 : 0);
-        metrics.gauge("kehu.audit.noted", sealer, s -> s.noting() ? 1 : 0);
+        metrics.gauge("kehu.audit.working", sealer, s -> s.working() ? 1 : 0);
         metrics.gauge("kehu.audit.seal", sealer, Sealer::newest);
     }
 
@@ -63,16 +63,17 @@ final class Sealing {
     Future<Void> start() {
         return sealer.start()
                 .recover(failure -> Future.failedFuture(new StartFailure(
-                        "audit: the chain cannot be compared with its checkpoints: " + failure.getMessage())))
+                        "audit: the chain cannot be compared with its checkpoints (as kehu_seal, by postgresql.sealUri): "
+                                + failure.getMessage())))
                 .compose(wrong -> wrong != null && settings.production()
                         ? Future.failedFuture(new StartFailure("audit.checkpointFolder: " + wrong
                                 + "; find out why (kehu audit verify), and after a restore begin a new incarnation"))
                         : Future.succeededFuture());
     }
 
-    /** Whether the chain is the one that was there before, and is noted outside the database. */
+    /** Whether the chain is the one that was there before, grows, and is noted outside the database. */
     boolean healthy() {
-        return sealer.intact() && sealer.noting();
+        return sealer.intact() && sealer.working();
     }
 
     private void archive() {
@@ -95,7 +96,7 @@ final class Sealing {
         Settings.Audit audit = settings.audit();
         return new Archive(
                 source(settings.postgresql()),
-                signer.publicKeys(),
+                signer::publicKeys,
                 new Archive.Options(audit.archiveFolder(), audit.hotDays(), audit.accessLogDays()));
     }
 

@@ -404,6 +404,9 @@ public record Settings(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");
         must(
+                !postgresql.sealUri.contains("://kehu_app:"),
+                "postgresql.sealUri: must be set where postgresql.uri signs in as kehu_app, which may not become kehu_seal");
+        must(
                 !(production() || cluster.enabled) || !(postgresql.embedded() || redis.embedded()),
                 "postgresql.uri and redis.uri: must be set (KEHU_PG_URI, KEHU_REDIS_URI) in production mode and in a"
                         + " cluster; the embedded servers are for one node in demo mode");

@@ -27,6 +27,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.zip.GZIPOutputStream;
 import org.jspecify.annotations.Nullable;
 
@@ -79,7 +80,7 @@ public final class Archive {
             ON CONFLICT (id) DO NOTHING""";
 
     private final Dump.Source source;
-    private final Map<String, byte[]> publicKeys;
+    private final Supplier<Map<String, byte[]>> publicKeys;
     private final Options options;
 
     /**
@@ -98,9 +99,14 @@ public final class Archive {
         }
     }
 
-    public Archive(Dump.Source source, Map<String, byte[]> publicKeys, Options options) {
+    /**
+     * Archives into a folder.
+     *
+     * @param publicKeys 32 bytes each, by their ids, as they are when asked for
+     */
+    public Archive(Dump.Source source, Supplier<Map<String, byte[]>> publicKeys, Options options) {
         this.source = source;
-        this.publicKeys = Map.copyOf(publicKeys);
+        this.publicKeys = publicKeys;
         this.options = options;
     }
 
@@ -207,7 +213,8 @@ public final class Archive {
     private long verified(Path file, YearMonth month) throws IOException {
         long from = micros(month);
         long to = micros(month.plusMonths(1));
-        Report report = new Verifier(publicKeys, true).verify(List.of(file), List.of(), at -> at >= from && at < to);
+        Report report =
+                new Verifier(publicKeys.get(), true).verify(List.of(file), List.of(), at -> at >= from && at < to);
         if (!report.intact()) {
             throw new Refused(month + " cannot be archived, the audit is not intact: "
                     + report.findings().get(0));
@@ -233,7 +240,7 @@ public final class Archive {
      * @return what was done, in one line. Throws {@link Refused} for a file that is not an archive of this database
      */
     public String restore(Path file) throws SQLException, IOException {
-        Report report = new Verifier(publicKeys, true).verify(List.of(file), List.of());
+        Report report = new Verifier(publicKeys.get(), true).verify(List.of(file), List.of());
         if (!report.intact()) {
             throw new Refused(file + " is not intact: " + report.findings().get(0));
         }

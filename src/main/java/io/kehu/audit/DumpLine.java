@@ -82,7 +82,9 @@ sealed interface DumpLine {
             String digits = text(json);
             byte[] leaf = HexFormat.of().parseHex(digits);
             if (!HexFormat.of().formatHex(leaf).equals(digits)
-                    || json.nextToken() != JsonToken.END_ARRAY || json.nextToken() != null || leaf.length != 32) {
+                    || json.nextToken() != JsonToken.END_ARRAY
+                    || json.nextToken() != null
+                    || leaf.length != 32) {
                 throw new IllegalArgumentException("not a row");
             }
             return new Row(

@@ -58,7 +58,7 @@ public final class Sealer {
     private final WorkerExecutor worker;
     private long timer = -1;
     private Future<?> sealing = Future.succeededFuture();
-    private boolean failing;
+    private volatile boolean failing;
     private volatile long newest;
     private volatile boolean intact = true;
     private volatile boolean noting = true;
@@ -96,7 +96,8 @@ public final class Sealer {
 
     private Future<@Nullable String> compare(@Nullable Seal known) {
         if (known == null) {
-            return Future.succeededFuture(null);
+            // Asked all the same: whoever may not work as kehu_seal learns it now.
+            return pool.preparedQuery(NEWEST).execute().map(rows -> null);
         }
         return pool.preparedQuery(HASH).execute(Tuple.of(known.number())).compose(rows -> {
             if (rows.size() != 0) {
@@ -126,9 +127,9 @@ public final class Sealer {
         return intact;
     }
 
-    /** False while seals cannot be noted outside the database. */
-    public boolean noting() {
-        return noting;
+    /** False while nothing can be sealed, or seals cannot be noted outside the database. */
+    public boolean working() {
+        return noting && !failing;
     }
 
     /** The number of the newest seal that this node has seen; 0 for none. */

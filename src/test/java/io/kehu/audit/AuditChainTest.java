@@ -9,6 +9,8 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.app.Migrations;
+import io.kehu.app.Settings;
+import io.kehu.app.TestServers;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
 import io.kehu.crypto.KeyStore;
@@ -169,6 +171,30 @@ class AuditChainTest {
                 .as("a dry run leaves nothing")
                 .isEmpty();
         awaitSealed();
+    }
+
+    @Test
+    @Order(4)
+    void twoNodesThatBothTrySealOneChain() throws Exception {
+        Settings one = kehu.settings();
+        Settings other = TestServers.settings(Map.of(
+                "KEHU_NODE_NAME", "kehu-2",
+                "KEHU_PG_URI", one.postgresql().uri(),
+                "KEHU_POSTGRESQL_OWNER_URI", one.postgresql().ownerUri(),
+                "KEHU_REDIS_URI", one.redis().uri(),
+                "KEHU_KEYS_FOLDER", one.keys().folder().toString(),
+                "KEHU_AUDIT_CHECKPOINT_FOLDER", checkpoints().toString()));
+        long before = kehu.value("SELECT max(number) FROM kehu.audit_seal");
+        try (TestKehu second = TestKehu.on(other)) {
+            second.addNode(other);
+            for (int i = 0; kehu.<Long>value("SELECT max(number) FROM kehu.audit_seal") < before + 4; i++) {
+                Caller caller = i % 2 == 0 ? administrator : administrator.at(second.port());
+                caller.post("/v1/branches", """
+                        {"parentId": "%s", "code": "TWO-%d", "name": "支行"}""".formatted(kehu.headOffice(), i)).is(201);
+            }
+            awaitSealed();
+        }
+        assertThat(verify(dump()).findings()).isEmpty();
     }
 
     @Test
