@@ -41,9 +41,11 @@ public final class Sealer {
                         THEN (SELECT min(a.incarnation) FROM kehu.audit a WHERE a.incarnation > s.incarnation) END AS following
             FROM (SELECT 1) one LEFT JOIN LATERAL (
                 SELECT number, incarnation, to_xid, hash FROM kehu.audit_seal ORDER BY number DESC LIMIT 1) s ON true""";
+    /** The order is that of numbers: a bare xid would name the text. */
     private static final String LEAVES = """
-            SELECT xid::text AS xid, leaf FROM kehu.audit
-            WHERE incarnation = $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 ORDER BY xid, ord LIMIT $4""";
+            SELECT a.xid::text AS xid, a.leaf FROM kehu.audit a
+            WHERE a.incarnation = $1 AND a.xid >= $2::text::xid8 AND a.xid < $3::text::xid8 ORDER BY a.xid, a.ord LIMIT $4""";
+
     private static final String INSERT = """
             INSERT INTO kehu.audit_seal (number, incarnation, from_xid, to_xid, row_count, root, previous, hash, kid, signature, sealed_at)
             VALUES ($1, $2, $3::text::xid8, $4::text::xid8, $5, $6, $7, $8, $9, $10, $11)""";

@@ -11,6 +11,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.YearMonth;
 import java.time.ZoneOffset;
 import java.util.List;
@@ -30,6 +32,7 @@ class AuditCommandTest {
     private static TestKehu kehu;
     private static Caller auditor;
     private static Answer old;
+    private static Answer edge;
     private static String archive;
 
     @TempDir
@@ -137,12 +140,24 @@ class AuditCommandTest {
 
     @Test
     @Order(4)
-    void aMonthPastItsTimeLeavesTheDatabaseForAVerifiedFile() {
-        long rows = kehu.value("SELECT count(*) FROM kehu.audit");
-        kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
-        auditor = kehu.caller("auditor");
-        // Until the node has heard of it.
-        await().until(() -> auditor.get("/v1/audit/archives").status() == 200);
+    void aMonthPastItsTimeLeavesTheDatabaseForAVerifiedFile() throws Exception {
+        long rows;
+        // A transaction that runs meanwhile keeps the range open, so one seal covers rows of both months.
+        try (Connection connection =
+                        Migrations.connect(kehu.settings().postgresql().ownerUri(), 5_000);
+                Statement sql = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            sql.execute("SELECT pg_current_xact_id()");
+            open("LAST");
+            rows = kehu.value("SELECT count(*) FROM kehu.audit");
+            kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
+            auditor = kehu.caller("auditor");
+            // Until the node has heard of it.
+            await().until(() -> auditor.get("/v1/audit/archives").status() == 200);
+            edge = open("EDGE");
+            connection.rollback();
+        }
+        awaitSealed();
         open("NEW");
         awaitSealed();
         Done done = run("archive");
@@ -194,6 +209,9 @@ class AuditCommandTest {
         assertThat(gone.at("/detail").asText())
                 .contains(Path.of(archive).getFileName().toString());
         auditor.get("/v1/audit/" + id + "/proof").is(410, "audit.archived");
+        String live = edge.header("Kehu-Receipt").substring(0, 36);
+        auditor.get("/v1/audit/" + live).is(200);
+        auditor.get("/v1/audit/" + live + "/proof").is(410, "audit.archived");
         Answer archives = auditor.get("/v1/audit/archives").is(200);
         assertThat(archives.at("/items").findValuesAsText("readable")).containsOnly("false");
         Done restored = run("restore", archive);
@@ -211,6 +229,7 @@ class AuditCommandTest {
                         .at("/items"))
                 .hasSize(1);
         auditor.get("/v1/audit/" + id + "/proof").is(200);
+        auditor.get("/v1/audit/" + live + "/proof").is(200);
         assertThat(auditor.get("/v1/audit/archives").at("/items").findValuesAsText("readable"))
                 .contains("true");
         assertThat(run("restore", "--remove", archive).code).isZero();

@@ -31,6 +31,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -174,7 +175,7 @@ class AuditChainTest {
     }
 
     @Test
-    @Order(4)
+    @Order(9)
     void twoNodesThatBothTrySealOneChain() throws Exception {
         Settings one = kehu.settings();
         Settings other = TestServers.settings(Map.of(
@@ -270,6 +271,7 @@ class AuditChainTest {
         for (Path file : CheckpointFolder.files(checkpoints())) {
             Files.readAllLines(file).forEach(line -> checkpoints.add(Seal.read(line)));
         }
+        checkpoints.sort(Comparator.comparingLong(Seal::number)); // of several nodes
         assertThat(lines.findings(lines.looked, checkpoints)).isZero();
         List<String> missed = new ArrayList<>();
         Map<String, Integer> tried = new java.util.TreeMap<>();
@@ -560,6 +562,30 @@ class AuditChainTest {
         await().until(() -> kehu.<Long>value("SELECT count(*) FROM kehu.audit_seal WHERE incarnation = 2") > 0);
         Verifier.Report report = new Verifier(keys, false).verify(List.of(dump()), List.of());
         assertThat(report.findings()).isEmpty();
+    }
+
+    @Test
+    @Order(12)
+    void rowsAreSealedInTheOrderOfNumbersAlsoWhereTheyGetMoreDigits() throws Exception {
+        // What another incarnation left behind unsealed, around the places where transaction ids grow longer.
+        kehu.sql("""
+                INSERT INTO kehu.audit
+                SELECT p.* FROM (SELECT r FROM kehu.audit r LIMIT 1) one,
+                    unnest('{9,10,11,99,100,101,999,1000,9999,10000}'::int[]) x,
+                    LATERAL jsonb_populate_record(one.r, jsonb_build_object(
+                        'id', uuidv7(), 'incarnation', 3, 'xid', x::text)) p""");
+        kehu.sql("UPDATE kehu.audit a SET leaf = kehu.audit_leaf(a) WHERE incarnation = 3");
+        kehu.sql("INSERT INTO kehu.incarnation (number, why) VALUES (4, 'another restored copy')");
+        await().until(() -> kehu.<Long>value("SELECT count(*) FROM kehu.audit_seal WHERE incarnation = 3") == 1);
+        Verifier.Report report = new Verifier(keys, false).verify(List.of(dump()), List.of());
+        assertThat(report.findings()).isEmpty();
+        UUID id = kehu.value("SELECT id FROM kehu.audit WHERE incarnation = 3 AND xid = '1000'");
+        assertThat(kehu.caller("auditor")
+                        .get("/v1/audit/" + id + "/proof")
+                        .is(200)
+                        .at("/index")
+                        .asInt())
+                .isEqualTo(7);
     }
 
     private static String health() throws Exception {

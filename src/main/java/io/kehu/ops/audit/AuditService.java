@@ -12,6 +12,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -82,21 +83,30 @@ final class AuditService {
         UUID id = call.id("auditId");
         return store.place(call, id)
                 .recover(failure -> where(call, id, failure))
-                .compose(place -> store.sealOver(call, place)
-                        .compose(seal -> store.leaves(call, seal)
-                                .compose(leaves ->
-                                        workers.executeBlocking(() -> AuditProof.of(id, place, seal, leaves), false))))
-                .compose(proof -> {
-                    if (!Arrays.equals(proof.root(), proof.seal().root())) {
-                        LOG.error(
-                                "audit entry {} does not lead to the root of seal {}",
-                                id,
-                                proof.seal().number());
-                        return Future.failedFuture(Problem.of(
-                                "audit.broken", Long.toString(proof.seal().number())));
-                    }
-                    return store.newest(call).map(newest -> Reply.ok(json -> proof.toJson(json, newest)));
-                });
+                .compose(place -> store.sealOver(call, place).compose(seal -> prove(call, id, place, seal)))
+                .compose(proof -> store.newest(call).map(newest -> Reply.ok(json -> proof.toJson(json, newest))));
+    }
+
+    private Future<AuditProof> prove(Call call, UUID id, AuditProof.Place place, AuditProof.Seal seal) {
+        return store.leaves(call, seal)
+                .compose(leaves -> leaves.size() == seal.rows()
+                        ? workers.executeBlocking(() -> AuditProof.of(id, place, seal, leaves), false)
+                                .map(Optional::of)
+                        : Future.succeededFuture(Optional.<AuditProof>empty()))
+                .compose(proof -> proof.isPresent() && Arrays.equals(proof.get().root(), seal.root())
+                        ? Future.succeededFuture(proof.get())
+                        : unproven(call, id, seal));
+    }
+
+    /** A seal whose rows lie in two months may have lost those of the one that was archived; else rows were altered. */
+    private Future<AuditProof> unproven(Call call, UUID id, AuditProof.Seal seal) {
+        return store.archiveOf(call, seal).compose(file -> {
+            if (file.isPresent()) {
+                return Future.failedFuture(Problem.of("audit.archived", file.get()));
+            }
+            LOG.error("audit entry {} does not lead to the root of seal {}", id, seal.number());
+            return Future.failedFuture(Problem.of("audit.broken", Long.toString(seal.number())));
+        });
     }
 
     /** The seals, newest first. Problems: auth.forbidden, request.cursorInvalid. */

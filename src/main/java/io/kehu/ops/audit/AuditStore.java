@@ -1,7 +1,6 @@
 package io.kehu.ops.audit;
 
 import io.kehu.bus.Call;
-import io.kehu.bus.Problem;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
@@ -33,7 +32,7 @@ final class AuditStore {
             "SELECT a.incarnation, a.xid::text AS xid, a.ord, a.leaf FROM kehu.audit_readable a WHERE a.id = $1";
     private static final String SEAL_OVER = "SELECT " + SEAL + """
              FROM kehu.audit_seal WHERE incarnation = $1 AND from_xid <= $2::text::xid8 AND to_xid > $2::text::xid8
-            ORDER BY from_xid DESC LIMIT 1""";
+            ORDER BY number DESC LIMIT 1""";
     private static final String NEWEST = "SELECT " + SEAL + " FROM kehu.audit_seal ORDER BY number DESC LIMIT 1";
     private static final String LEAVES = """
             SELECT a.xid::text AS xid, a.ord, a.leaf FROM kehu.audit_readable a
@@ -43,6 +42,9 @@ final class AuditStore {
     private static final String ARCHIVE_OF = """
             SELECT file FROM kehu.audit_archive
             WHERE month = date_trunc('month', uuid_extract_timestamp($1) AT TIME ZONE 'UTC')::date""";
+
+    private static final String ARCHIVE_OF_SEAL =
+            "SELECT file FROM kehu.audit_archive WHERE $1 BETWEEN first_seal AND last_seal ORDER BY month LIMIT 1";
 
     /** What was asked for, beside what the row says anyway; read by leave() as the changes of the row. */
     private static final String NOTE = """
@@ -108,18 +110,16 @@ final class AuditStore {
                 .map(AuditProof.Seal::from);
     }
 
-    /** In the order of the tree. Fails with {@code audit.broken} where there are more or fewer than were sealed. */
+    /** In the order of the tree; one more than were sealed, where there are more. */
     Future<List<AuditProof.Leaf>> leaves(Call call, AuditProof.Seal seal) {
         return database.query(call, LEAVES, Tuple.of(seal.incarnation(), seal.from(), seal.to(), seal.rows() + 1))
-                .compose(rows -> {
+                .map(rows -> {
                     List<AuditProof.Leaf> leaves = new ArrayList<>(rows.size());
                     rows.forEach(row -> leaves.add(new AuditProof.Leaf(
                             row.getString("xid"),
                             row.getInteger("ord"),
                             row.getBuffer("leaf").getBytes())));
-                    return leaves.size() == seal.rows()
-                            ? Future.succeededFuture(leaves)
-                            : Future.failedFuture(Problem.of("audit.broken", Long.toString(seal.number())));
+                    return leaves;
                 });
     }
 
@@ -152,9 +152,17 @@ final class AuditStore {
 
     /** The archive in which an entry of this id would lie. */
     Future<Optional<String>> archiveOf(Call call, UUID id) {
-        return database.query(call, ARCHIVE_OF, Tuple.of(id))
-                .map(rows -> rows.size() == 0
-                        ? Optional.empty()
-                        : Optional.of(rows.iterator().next().getString("file")));
+        return database.query(call, ARCHIVE_OF, Tuple.of(id)).map(AuditStore::file);
+    }
+
+    /** The archive that holds all rows of a seal. */
+    Future<Optional<String>> archiveOf(Call call, AuditProof.Seal seal) {
+        return database.query(call, ARCHIVE_OF_SEAL, Tuple.of(seal.number())).map(AuditStore::file);
+    }
+
+    private static Optional<String> file(RowSet<Row> rows) {
+        return rows.size() == 0
+                ? Optional.empty()
+                : Optional.of(rows.iterator().next().getString("file"));
     }
 }
