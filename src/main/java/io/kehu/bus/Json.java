@@ -21,17 +21,23 @@ import java.time.ZoneOffset;
 
 /**
  * The one JSON configuration: strict when reading (duplicate keys, trailing bytes, depth over 32 and long numbers are
- * refused; decimals stay exact), and written by a generator straight into the bytes of the answer.
+ * refused, as are documents of more than {@link #MAX_TOKENS}; decimals stay exact), and written by a generator straight into the bytes of the answer.
  */
 public final class Json {
     /** safety.md 7: deeper documents are refused. */
     public static final int MAX_DEPTH = 32;
 
+    /** A megabyte of the shortest fields has thousands of times the cost of a megabyte of text. */
+    private static final int MAX_TOKENS = 100_000;
+
     private static final JsonFactory FACTORY = JsonFactory.builder()
+            // The names are the caller's: interned, they would fill a table of the whole process.
+            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .enable(StreamWriteFeature.WRITE_BIGDECIMAL_AS_PLAIN)
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(MAX_DEPTH)
+                    .maxTokenCount(MAX_TOKENS)
                     .maxNumberLength(64)
                     .maxNameLength(256)
                     .maxStringLength(8 * 1024 * 1024)

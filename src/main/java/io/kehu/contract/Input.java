@@ -170,7 +170,9 @@ public final class Input {
      */
     public static List<FieldError> faults(Schema schema, JsonNode node, boolean onlyFirst) {
         List<FieldError> errors = new ArrayList<>();
-        clean(node, "", errors);
+        if (!isClean(node)) {
+            clean(node, "", errors);
+        }
         if (errors.isEmpty()) {
             for (Error error : schema.validate(node, context -> context.setFailFast(onlyFirst))) {
                 if (errors.size() < MAX_ERRORS) {
@@ -191,6 +193,27 @@ public final class Input {
                 && (parts.length == 1
                         || (parts.length == 2
                                 && parts[1].trim().replace("\"", "").equals("charset=utf-8")));
+    }
+
+    /** Without saying where: almost everything is clean, and to write all pointers costs more than to look. */
+    private static boolean isClean(JsonNode node) {
+        if (node.isTextual()) {
+            return isClean(node.textValue());
+        }
+        if (node.isObject()) {
+            for (Map.Entry<String, JsonNode> e : node.properties()) {
+                if (!isClean(e.getKey()) || !isClean(e.getValue())) {
+                    return false;
+                }
+            }
+        } else if (node.isArray()) {
+            for (JsonNode item : node) {
+                if (!isClean(item)) {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
     private static void clean(JsonNode node, String pointer, List<FieldError> errors) {

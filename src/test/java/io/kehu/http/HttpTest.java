@@ -91,6 +91,7 @@ class HttpTest {
                 Arguments.of("a word", bytes("\"marker\"")),
                 Arguments.of("white space", bytes("  ")),
                 Arguments.of("50,000 keys", manyKeys()),
+                Arguments.of("300,000 values", bytes("{\"code\": [" + "1,".repeat(300_000) + "1]}")),
                 Arguments.of("a long key", bytes("{\"" + "marker".repeat(100) + "\": 1}")),
                 Arguments.of("an ownerId", bytes(good.replace("{", "{\"ownerId\": \"marker\", "))),
                 Arguments.of("a version", bytes(good.replace("{", "{\"version\": 7, "))),

@@ -43,9 +43,17 @@ final class Engine implements Callable<Engine.Result> {
      * How to run.
      *
      * @param perSecond requests per second of an open loop; 0 for a closed loop
+     * @param from the loopback address that connections come from: limits are per address
      * @param warmUp what is sent in this time is not counted
      */
-    record Plan(URI target, int connections, Duration think, double perSecond, Duration warmUp, Duration measured) {}
+    record Plan(
+            URI target,
+            String from,
+            int connections,
+            Duration think,
+            double perSecond,
+            Duration warmUp,
+            Duration measured) {}
 
     /**
      * What came back in the measured time.
@@ -234,6 +242,7 @@ final class Engine implements Callable<Engine.Result> {
                 channel = SocketChannel.open();
                 channel.configureBlocking(false);
                 channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+                channel.bind(new InetSocketAddress(plan.from(), 0));
                 key = channel.register(selector, SelectionKey.OP_CONNECT, this);
                 if (channel.connect(address)) {
                     connected();

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.function.ToDoubleFunction;
 import org.HdrHistogram.Histogram;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -43,6 +44,9 @@ import picocli.CommandLine.Option;
         subcommands = {Bare.class, Timing.class})
 public final class Load {
     private static final ObjectMapper JSON = new ObjectMapper();
+    /** Where ordinary callers come from. */
+    static final String HOME = "127.0.0.1";
+
     private static final String HEADER = """
             | run | answers | per second | p50 ms | p95 ms | p99 ms | max ms | errors | server CPU µs/request | PostgreSQL | generator |
             | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |""";
@@ -88,6 +92,10 @@ public final class Load {
 
         double perRequest(long micros) {
             return result.answers() == 0 ? 0 : (double) micros / result.answers();
+        }
+
+        double p99Millis() {
+            return result.latencies().getValueAtPercentile(99) / 1000.0;
         }
 
         String row() {
@@ -221,31 +229,72 @@ public final class Load {
         Measured alone = measure("C, without sign-ins", normal, requests.mix(), target.serverPid, target.postgresPid);
         // Enough connections that a sign-in which waits for its turn does not keep the next from being sent.
         int connections = (int) Math.min(500, Math.max(10, perSecond * 3));
-        Plan paced = new Plan(target.url, connections, Duration.ZERO, perSecond, normal.warmUp(), normal.measured());
-        FutureTask<Result> signIns =
-                new FutureTask<>(new Engine(paced, requests.signIns(usernames, password), () -> {}));
-        Thread thread = new Thread(signIns, "sign-ins");
-        thread.setDaemon(true);
-        thread.start();
+        Plan paced =
+                new Plan(target.url, HOME, connections, Duration.ZERO, perSecond, normal.warmUp(), normal.measured());
+        FutureTask<Result> signIns = start(paced, requests.signIns(usernames, password));
         Measured beside = measure("C, beside sign-ins", normal, requests.mix(), target.serverPid, target.postgresPid);
-        Result signedIn = signIns.get(60, TimeUnit.SECONDS);
-        // Its CPU time is in the row above: the processes are the same.
-        Measured paid = new Measured("C, the sign-ins", signedIn, 0, 0, 0);
-        out.println(paid.row());
-        out.println(paid.json());
+        Result signedIn = report("C, the sign-ins", signIns);
         double succeeded = signedIn.statuses().getOrDefault(200, 0L) / signedIn.seconds();
-        long p99Alone = alone.result().latencies().getValueAtPercentile(99);
-        long p99Beside = beside.result().latencies().getValueAtPercentile(99);
         out.printf(
                 Locale.ROOT,
                 "sign-ins: %.1f/s succeeded of %.1f/s; p99 of the others: %.1f ms alone, %.1f ms beside%n",
                 succeeded,
                 perSecond,
-                p99Alone / 1000.0,
-                p99Beside / 1000.0);
+                alone.p99Millis(),
+                beside.p99Millis());
         boolean onlyTooMany = signedIn.lost().isEmpty()
                 && signedIn.statuses().keySet().stream().allMatch(status -> status == 200 || status == 429);
         return onlyTooMany ? exitCode(alone, beside) : 1;
+    }
+
+    /** Something that goes on beside a measured run; its CPU time is in that run's row, because the processes are the same. */
+    private static FutureTask<Result> start(Plan plan, List<Part> mix) throws IOException {
+        FutureTask<Result> task = new FutureTask<>(new Engine(plan, mix, () -> {}));
+        Thread thread = new Thread(task, "beside");
+        thread.setDaemon(true);
+        thread.start();
+        return task;
+    }
+
+    private Result report(String name, FutureTask<Result> beside) throws Exception {
+        Result result = beside.get(60, TimeUnit.SECONDS);
+        Measured paid = new Measured(name, result, 0, 0, 0);
+        out.println(paid.row());
+        out.println(paid.json());
+        return result;
+    }
+
+    @Command(
+            name = "flood",
+            description =
+                    "The mix alone, then beside forged tokens from another address at a fixed rate; each must be refused.")
+    int flood(
+            @Mixin Target target,
+            @Option(names = "--users", defaultValue = "300") int users,
+            @Option(names = "--think-millis", defaultValue = "1000") int thinkMillis,
+            @Option(names = "--forged-per-second", defaultValue = "2000") double perSecond,
+            @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
+            @Option(names = "--seconds", defaultValue = "60") int seconds)
+            throws Exception {
+        out.println(HEADER);
+        Requests requests = target.requests();
+        Plan normal = closed(target.url, users, thinkMillis, warmUpSeconds, seconds);
+        Measured alone = measure("without a flood", normal, requests.mix(), target.serverPid, target.postgresPid);
+        Plan paced =
+                new Plan(target.url, "127.0.0.2", 64, Duration.ZERO, perSecond, normal.warmUp(), normal.measured());
+        FutureTask<Result> flood = start(paced, requests.forged());
+        Measured beside = measure("beside a flood", normal, requests.mix(), target.serverPid, target.postgresPid);
+        Result refused = report("the flood", flood);
+        out.printf(
+                Locale.ROOT,
+                "p99 of the others: %.1f ms alone, %.1f ms beside: %.2f x%n",
+                alone.p99Millis(),
+                beside.p99Millis(),
+                beside.p99Millis() / alone.p99Millis());
+        boolean onlyRefused = refused.answers() > 0
+                && refused.lost().isEmpty()
+                && refused.statuses().keySet().stream().allMatch(status -> status == 401 || status == 429);
+        return onlyRefused ? exitCode(alone, beside) : 1;
     }
 
     @Command(
@@ -263,35 +312,79 @@ public final class Load {
         if (target.serverPid == 0) {
             throw new IllegalArgumentException("cost needs --server-pid");
         }
-        out.println(HEADER);
-        List<Part> reads = target.requests().reads();
-        List<Part> bareReads = Requests.from(bareUrl, target.prepared).reads();
-        Plan full = closed(target.url, connections, 0, warmUpSeconds, seconds);
-        Plan bare = closed(bareUrl, connections, 0, warmUpSeconds, seconds);
-        List<Measured> fullRuns = new ArrayList<>();
-        List<Measured> bareRuns = new ArrayList<>();
-        for (int run = 1; run <= runs; run++) {
-            bareRuns.add(measure("bare " + run, bare, bareReads, barePid, target.postgresPid));
-            fullRuns.add(measure("kehu " + run, full, reads, target.serverPid, target.postgresPid));
+        return alternate(
+                new Side("bare", closed(bareUrl, connections, 0, warmUpSeconds, seconds), barePid, target.prepared),
+                new Side(
+                        "kehu",
+                        closed(target.url, connections, 0, warmUpSeconds, seconds),
+                        target.serverPid,
+                        target.prepared),
+                runs,
+                target.postgresPid);
+    }
+
+    @Command(
+            name = "compare",
+            description =
+                    "Server CPU time per read of two Kehus, before and after a change: alternating runs, medians.")
+    int compare(
+            @Mixin Target target,
+            @Option(names = "--before-url", required = true) URI beforeUrl,
+            @Option(names = "--before-pid", required = true) long beforePid,
+            @Option(names = "--before-prepared", required = true) Path beforePrepared,
+            @Option(names = "--connections", defaultValue = "64") int connections,
+            @Option(names = "--runs", defaultValue = "5") int runs,
+            @Option(names = "--warm-up", defaultValue = "15") int warmUpSeconds,
+            @Option(names = "--seconds", defaultValue = "60") int seconds)
+            throws IOException {
+        if (target.serverPid == 0) {
+            throw new IllegalArgumentException("compare needs --server-pid");
         }
-        double bareMicros =
-                median(bareRuns.stream().mapToDouble(Measured::serverPerRequest).toArray());
-        double fullMicros =
-                median(fullRuns.stream().mapToDouble(Measured::serverPerRequest).toArray());
-        double bareRate = median(
-                bareRuns.stream().mapToDouble(run -> run.result().perSecond()).toArray());
-        double fullRate = median(
-                fullRuns.stream().mapToDouble(run -> run.result().perSecond()).toArray());
+        return alternate(
+                new Side(
+                        "before", closed(beforeUrl, connections, 0, warmUpSeconds, seconds), beforePid, beforePrepared),
+                new Side(
+                        "after",
+                        closed(target.url, connections, 0, warmUpSeconds, seconds),
+                        target.serverPid,
+                        target.prepared),
+                runs,
+                target.postgresPid);
+    }
+
+    /** One of two servers whose reads of a customer are compared. */
+    private record Side(String name, Plan plan, long pid, Path prepared) {
+        List<Part> reads() throws IOException {
+            return Requests.from(plan.target(), prepared).reads();
+        }
+    }
+
+    private int alternate(Side first, Side second, int runs, long postgresPid) throws IOException {
+        out.println(HEADER);
+        List<Part> firstReads = first.reads();
+        List<Part> secondReads = second.reads();
+        List<Measured> firstRuns = new ArrayList<>();
+        List<Measured> secondRuns = new ArrayList<>();
+        for (int run = 1; run <= runs; run++) {
+            firstRuns.add(measure(first.name + " " + run, first.plan, firstReads, first.pid, postgresPid));
+            secondRuns.add(measure(second.name + " " + run, second.plan, secondReads, second.pid, postgresPid));
+        }
+        double firstMicros = median(firstRuns, Measured::serverPerRequest);
+        double secondMicros = median(secondRuns, Measured::serverPerRequest);
+        double firstRate = median(firstRuns, run -> run.result().perSecond());
+        double secondRate = median(secondRuns, run -> run.result().perSecond());
         out.printf(
                 Locale.ROOT,
-                "medians: kehu %.1f µs, bare %.1f µs of server CPU per request: %.2f x; throughput %.0f/s against %.0f/s: %.2f x%n",
-                fullMicros,
-                bareMicros,
-                fullMicros / bareMicros,
-                fullRate,
-                bareRate,
-                fullRate / bareRate);
-        return Math.max(exitCode(fullRuns.toArray(Measured[]::new)), exitCode(bareRuns.toArray(Measured[]::new)));
+                "medians: %s %.1f µs, %s %.1f µs of server CPU per request: %.2f x; throughput %.0f/s against %.0f/s: %.2f x%n",
+                second.name,
+                secondMicros,
+                first.name,
+                firstMicros,
+                secondMicros / firstMicros,
+                secondRate,
+                firstRate,
+                secondRate / firstRate);
+        return Math.max(exitCode(firstRuns.toArray(Measured[]::new)), exitCode(secondRuns.toArray(Measured[]::new)));
     }
 
     @Command(name = "searches", description = "Searches by name alone, pages of 20, for 60 s: how many a second.")
@@ -417,6 +510,7 @@ public final class Load {
         }
         return new Plan(
                 url,
+                HOME,
                 connections,
                 Duration.ofMillis(thinkMillis),
                 0,
@@ -424,9 +518,8 @@ public final class Load {
                 Duration.ofSeconds(seconds));
     }
 
-    private static double median(double... values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
+    private static double median(List<Measured> runs, ToDoubleFunction<Measured> figure) {
+        double[] sorted = runs.stream().mapToDouble(figure).sorted().toArray();
         int middle = sorted.length / 2;
         return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }

@@ -9,6 +9,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -74,6 +75,21 @@ final class Requests {
     /** Only searches by name. */
     List<Part> searches() {
         return List.of(search(1));
+    }
+
+    /**
+     * Reads of a customer with tokens that look right up to the signature, which is what costs the server most; none comes
+     * twice, so none can be remembered.
+     */
+    List<Part> forged() {
+        return List.of(new Part("forged", 1, () -> {
+            String token = pick(tokens);
+            byte[] signature = new byte[64];
+            random.nextBytes(signature);
+            String forged = token.substring(0, token.lastIndexOf('.') + 1)
+                    + Base64.getUrlEncoder().withoutPadding().encodeToString(signature);
+            return request("GET", CUSTOMERS + "/" + pick(customers), forged, null);
+        }));
     }
 
     /** Sign-ins of one after the other, all with the same password. */

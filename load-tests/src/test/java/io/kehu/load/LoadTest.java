@@ -96,7 +96,8 @@ class LoadTest {
             case "POST /v1/staff" ->
                 request.response().setStatusCode(signedIn ? 201 : 401).end(body);
             case "POST /v1/customers" -> request.response().setStatusCode(201).end(body);
-            case "GET /v1/customers/" + CUSTOMER -> request.response().end("{\"id\":\"" + CUSTOMER + "\"}");
+            case "GET /v1/customers/" + CUSTOMER ->
+                request.response().setStatusCode(signedIn ? 200 : 401).end("{\"id\":\"" + CUSTOMER + "\"}");
             case "GET /closing" ->
                 request.response().putHeader("Connection", "close").end("bye");
             case "GET /dropping" -> request.connection().close();
@@ -121,8 +122,8 @@ class LoadTest {
 
     private Result run(String path, int connections, double perSecond) throws Exception {
         byte[] request = ("GET " + path + " HTTP/1.1\r\nHost: " + url.getHost() + "\r\n\r\n").getBytes();
-        Plan plan =
-                new Plan(url, connections, Duration.ZERO, perSecond, Duration.ofMillis(100), Duration.ofMillis(500));
+        Plan plan = new Plan(
+                url, Load.HOME, connections, Duration.ZERO, perSecond, Duration.ofMillis(100), Duration.ofMillis(500));
         return new Engine(plan, List.of(new Part("only", 1, () -> request)), () -> {}).call();
     }
 
@@ -225,6 +226,48 @@ class LoadTest {
     }
 
     @Test
+    void twoServersAreComparedInTurns() throws Exception {
+        prepare();
+        long own = ProcessHandle.current().pid();
+        assertThat(load(
+                        "compare",
+                        "--url=" + url,
+                        "--before-url=" + url,
+                        "--prepared=" + prepared(),
+                        "--before-prepared=" + prepared(),
+                        "--server-pid=" + own,
+                        "--before-pid=" + own,
+                        "--connections=4",
+                        "--runs=2",
+                        "--warm-up=0",
+                        "--seconds=1"))
+                .isZero();
+        assertThat(jsonLines())
+                .extracting(line -> line.getString("run"))
+                .containsExactly("before 1", "after 1", "before 2", "after 2");
+        assertThat(printed.toString(StandardCharsets.UTF_8)).contains("medians: after ");
+    }
+
+    @Test
+    void aFloodOfForgedTokensIsSentBesideTheMixAndMustBeRefused() throws Exception {
+        prepare();
+        assertThat(load(
+                        "flood",
+                        "--url=" + url,
+                        "--prepared=" + prepared(),
+                        "--users=4",
+                        "--think-millis=10",
+                        "--forged-per-second=50",
+                        "--warm-up=0",
+                        "--seconds=1"))
+                .isZero();
+        assertThat(jsonLines())
+                .extracting(line -> line.getString("run"))
+                .containsExactly("without a flood", "beside a flood", "the flood");
+        assertThat(jsonLines().get(2).getJsonObject("statuses").fieldNames()).containsExactly("401");
+    }
+
+    @Test
     void statusesLostRequestsAndClosedConnectionsAreCountedAsWhatTheyAre() throws Exception {
         Result missing = run("/nowhere", 2, 0);
         assertThat(missing.statuses()).containsOnlyKeys(404);
@@ -267,7 +310,8 @@ class LoadTest {
 
     @Test
     void onlyLoopbackIsLoaded() {
-        Plan plan = new Plan(URI.create("http://192.0.2.1:80"), 1, Duration.ZERO, 0, Duration.ZERO, Duration.ZERO);
+        Plan plan = new Plan(
+                URI.create("http://192.0.2.1:80"), Load.HOME, 1, Duration.ZERO, 0, Duration.ZERO, Duration.ZERO);
         assertThatThrownBy(() -> new Engine(plan, List.of(new Part("p", 1, () -> new byte[0])), () -> {}))
                 .hasMessageContaining("loopback only");
         assertThat(load("prepare", "--url=http://192.0.2.1", "--user=a:b")).isNotZero();
