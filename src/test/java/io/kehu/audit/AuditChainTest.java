@@ -1,6 +1,7 @@
 package io.kehu.audit;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -32,6 +33,7 @@ import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -101,6 +103,19 @@ class AuditChainTest {
 
     private static Path checkpoints() {
         return kehu.settings().audit().checkpointFolder();
+    }
+
+    /** Settings of another node of the same bank. */
+    private static Settings another(Map<String, String> more) {
+        Settings one = kehu.settings();
+        Map<String, String> all = new HashMap<>(Map.of(
+                "KEHU_PG_URI", one.postgresql().uri(),
+                "KEHU_POSTGRESQL_OWNER_URI", one.postgresql().ownerUri(),
+                "KEHU_REDIS_URI", one.redis().uri(),
+                "KEHU_KEYS_FOLDER", one.keys().folder().toString(),
+                "KEHU_AUDIT_CHECKPOINT_FOLDER", checkpoints().toString()));
+        all.putAll(more);
+        return TestServers.settings(all);
     }
 
     private static Path dump() throws SQLException, IOException {
@@ -177,14 +192,7 @@ class AuditChainTest {
     @Test
     @Order(9)
     void twoNodesThatBothTrySealOneChain() throws Exception {
-        Settings one = kehu.settings();
-        Settings other = TestServers.settings(Map.of(
-                "KEHU_NODE_NAME", "kehu-2",
-                "KEHU_PG_URI", one.postgresql().uri(),
-                "KEHU_POSTGRESQL_OWNER_URI", one.postgresql().ownerUri(),
-                "KEHU_REDIS_URI", one.redis().uri(),
-                "KEHU_KEYS_FOLDER", one.keys().folder().toString(),
-                "KEHU_AUDIT_CHECKPOINT_FOLDER", checkpoints().toString()));
+        Settings other = another(Map.of("KEHU_NODE_NAME", "kehu-2"));
         long before = kehu.value("SELECT max(number) FROM kehu.audit_seal");
         try (TestKehu second = TestKehu.on(other)) {
             second.addNode(other);
@@ -546,6 +554,10 @@ class AuditChainTest {
             again.addNode(again.settings());
             assertThat(health(again)).contains("\"audit\":\"DOWN\"", "\"status\":\"UP\"");
         }
+        Settings strict = another(Map.of("KEHU_MODE", "production", "KEHU_AUTH_ARGON2_MEMORY_KIB", "47104"));
+        assertThatThrownBy(() -> TestKehu.on(strict).addNode(strict))
+                .as("in production it does not start")
+                .hasMessageContaining("a checkpoint knows seal " + beyond.number());
         kehu.sql("INSERT INTO kehu.incarnation (number, why) VALUES (2, 'a restored copy')");
         try (TestKehu restored = TestKehu.on(kehu.settings())) {
             restored.addNode(restored.settings());
