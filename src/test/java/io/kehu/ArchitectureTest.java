@@ -85,7 +85,6 @@ class ArchitectureTest {
                     .should()
                     .dependOnClassesThat()
                     .resideInAnyPackage(later)
-                    .allowEmptyShould(true) // the audit has no room of its own yet
                     .check(classes);
         }
     }

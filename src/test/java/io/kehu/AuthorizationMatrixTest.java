@@ -182,6 +182,12 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "cancelImport",
                 (cast, relation) -> new Request("/v1/imports/" + importOf(cast.people.get(relation)) + "/cancel"));
+        fixtures.put("getAuditEntry", (cast, relation) -> new Request("/v1/audit/" + sealedEntry()));
+        fixtures.put("getAuditProof", (cast, relation) -> new Request("/v1/audit/" + sealedEntry() + "/proof"));
+        fixtures.put(
+                "listCustomerAccesses",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/access-log"));
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -232,6 +238,11 @@ class AuthorizationMatrixTest {
         return JOBS.computeIfAbsent(person, p -> (UUID) kehu.sql("""
                         INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address)
                         VALUES (uuidv7(), 'nobody.takes', '{}', ?, '{}', 'test', 'test', 'test') RETURNING id""", p).get(0).get("id"));
+    }
+
+    private static Object sealedEntry() {
+        return kehu.value("""
+                SELECT a.id FROM kehu.audit a JOIN kehu.audit_seal s ON a.xid >= s.from_xid AND a.xid < s.to_xid LIMIT 1""");
     }
 
     private static Object version(String table, UUID id) {

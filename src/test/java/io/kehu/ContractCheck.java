@@ -81,6 +81,7 @@ final class ContractCheck {
             pointer = declared.get("$ref").textValue().substring(1);
             declared = CONTRACT.document().at(pointer);
         }
+        receipt(operation, response, where);
         JsonNode content = declared.path("content");
         if (content.isMissingNode()) {
             assertThat(response.body()).as(where).isEmpty();
@@ -93,6 +94,16 @@ final class ContractCheck {
                 .isTrue();
         if (mediaType.equals("application/json")) {
             conforms(pointer + "/content/application~1json/schema", response.body(), where);
+        }
+    }
+
+    /** What a command left in the audit; a dry run leaves nothing. */
+    private static void receipt(Operation operation, HttpResponse<byte[]> response, String where) {
+        String receipt = response.headers().firstValue("Kehu-Receipt").orElse("");
+        boolean stays = operation.kind() == Operation.Kind.COMMAND
+                && response.headers().firstValue("Dry-Run").isEmpty();
+        if (stays || !receipt.isEmpty()) {
+            assertThat(receipt).as(where + ", its receipt").matches("[0-9a-f-]{36}:[0-9a-f]{64}");
         }
     }
 

@@ -65,6 +65,7 @@ public final class Deployment {
     private @Nullable Future<Void> stopped;
     private @Nullable Management management;
     private @Nullable ApiVerticle firstApi;
+    private @Nullable Sealing sealing;
 
     private Deployment(Vertx vertx, Settings settings, PrometheusMeterRegistry metrics) {
         this.vertx = vertx;
@@ -180,15 +181,17 @@ public final class Deployment {
     }
 
     private Future<Void> run() {
-        return kernel().compose(kernel -> domains(kernel).compose(v -> {
-                    startTicker(kernel.database());
-                    watchKeys(kernel);
-                    kernel.jobs()
-                            .start(room -> room.equals(KeyRotation.ROOM)
-                                    ? !served.isEmpty()
-                                    : settings.node().runs(room));
-                    return settings.node().http() ? http(kernel) : manage(kernel);
-                }))
+        return kernel().compose(kernel -> seal(kernel)
+                        .compose(v -> domains(kernel))
+                        .compose(v -> {
+                            startTicker(kernel.database());
+                            watchKeys(kernel);
+                            kernel.jobs()
+                                    .start(room -> room.equals(KeyRotation.ROOM)
+                                            ? !served.isEmpty()
+                                            : settings.node().runs(room));
+                            return settings.node().http() ? http(kernel) : manage(kernel);
+                        }))
                 .onSuccess(v -> accepting = true);
     }
 
@@ -244,6 +247,13 @@ public final class Deployment {
         FunctionCounter.builder("kehu.keys.rewrapped", rotation, KeyRotation::rewrapped)
                 .description("Data keys that this node has wrapped anew")
                 .register(metrics);
+    }
+
+    private Future<Void> seal(Kernel kernel) {
+        Sealing started = new Sealing(vertx, settings, kernel.keys(), kernel.clock(), metrics);
+        sealing = started;
+        closers.add(started::close);
+        return started.start();
     }
 
     private void startTicker(Database database) {
@@ -413,7 +423,11 @@ public final class Deployment {
                 kernel.database(),
                 metrics,
                 () -> accepting,
-                Map.of("redis", kernel.cache()::up));
+                Map.of(
+                        "redis",
+                        kernel.cache()::up,
+                        "audit",
+                        () -> Objects.requireNonNull(sealing).healthy()));
         management = server;
         return vertx.deployVerticle(server).mapEmpty();
     }

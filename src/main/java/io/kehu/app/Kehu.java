@@ -1,5 +1,6 @@
 package io.kehu.app;
 
+import io.kehu.audit.Archive;
 import io.kehu.contract.Contract;
 import io.vertx.core.Future;
 import java.io.IOException;
@@ -65,6 +66,7 @@ public final class Kehu implements Runnable {
         CommandLine line = new CommandLine(kehu)
                 .addSubcommand(new AdminCommand(() -> kehu.migratedServers("admin"), System.getenv(), out))
                 .addSubcommand(new KeysCommand(() -> kehu.migratedServers("keys"), out))
+                .addSubcommand(new AuditCommand(() -> kehu.migratedServers("audit"), () -> kehu.settings("audit"), out))
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setExecutionExceptionHandler((failure, failed, parsed) -> {
                     err.println("kehu: " + inOneLine(failure));
@@ -280,7 +282,7 @@ public final class Kehu implements Runnable {
 
     /** A fault nobody foresaw still gets one line; its name helps to find it. */
     private static String inOneLine(Throwable failure) {
-        if (failure instanceof StartFailure) {
+        if (failure instanceof StartFailure || failure instanceof Archive.Refused) {
             return StartFailure.oneLine(failure.getMessage());
         }
         Throwable root = failure;

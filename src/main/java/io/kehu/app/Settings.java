@@ -102,6 +102,7 @@ public record Settings(
     public record Postgresql(
             String uri,
             String ownerUri,
+            String sealUri,
             Path dataFolder,
             int embeddedPort,
             int connectMillis,
@@ -173,7 +174,13 @@ public record Settings(
     public record Events(
             int tickMillis, int pollMillis, int streamMaxPerNode, int streamMaxPerSubject, int streamQueue) {}
 
-    public record Audit(int accessLogFlushMillis, int accessLogQueue) {}
+    public record Audit(
+            int accessLogFlushMillis,
+            int accessLogQueue,
+            Path checkpointFolder,
+            Path archiveFolder,
+            int hotDays,
+            int accessLogDays) {}
 
     public record Vault(int rememberedKeys) {}
 
@@ -285,7 +292,12 @@ public record Settings(
                         events.count("streamQueue", "events", 10, 100_000)),
                 new Audit(
                         root.group("audit").millis("accessLogFlushMillis", 50, 1_000),
-                        root.group("audit").count("accessLogQueue", "lines", 100, 1_000_000)),
+                        root.group("audit").count("accessLogQueue", "lines", 100, 1_000_000),
+                        root.group("audit").path("checkpointFolder"),
+                        root.group("audit").path("archiveFolder"),
+                        // The database does not give up what is younger than 30 days, whatever is set.
+                        root.group("audit").count("hotDays", "days", 30, 36_500),
+                        root.group("audit").count("accessLogDays", "days", 30, 36_500)),
                 new Vault(root.group("vault").count("rememberedKeys", "keys", 100, 10_000_000)),
                 new Cache(
                         root.group("cache").count("seconds", "seconds", 1, 86_400),
@@ -321,9 +333,12 @@ public record Settings(
     private static Postgresql postgresql(SettingsTree group) {
         String uri = group.uri("uri", "postgresql", "postgres");
         String ownerUri = group.uri("ownerUri", "postgresql", "postgres");
+        String sealUri = group.uri("sealUri", "postgresql", "postgres");
         return new Postgresql(
                 uri,
                 ownerUri.isEmpty() ? uri : ownerUri,
+                // Without a password only the embedded server lets anybody in: there each role is a login of its own.
+                sealUri.isEmpty() ? uri.replace("://kehu_app@", "://kehu_seal@") : sealUri,
                 group.path("dataFolder"),
                 group.count("embeddedPort", "port number", 1, 65_535),
                 group.millis("connectMillis", 100, 60_000),
@@ -388,6 +403,9 @@ public record Settings(
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");
+        must(
+                !postgresql.sealUri.contains("://kehu_app:"),
+                "postgresql.sealUri: must be set where postgresql.uri signs in as kehu_app, which may not become kehu_seal");
         must(
                 !(production() || cluster.enabled) || !(postgresql.embedded() || redis.embedded()),
                 "postgresql.uri and redis.uri: must be set (KEHU_PG_URI, KEHU_REDIS_URI) in production mode and in a"

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param blob a file to stream instead of a body, or null
  * @param cookie a whole {@code Set-Cookie} value, or null
  * @param replayed true where the stored answer of an earlier, identical command is given again
+ * @param receipt what a write left in the audit, {@code <audit id>:<leaf in hexadecimal>}, or null
  */
 public record Reply(
         int status,
@@ -22,7 +23,8 @@ public record Reply(
         @Nullable String location,
         @Nullable Download blob,
         @Nullable String cookie,
-        boolean replayed) {
+        boolean replayed,
+        @Nullable String receipt) {
 
     public Reply(
             int status,
@@ -31,7 +33,7 @@ public record Reply(
             @Nullable String location,
             @Nullable Download blob,
             boolean replayed) {
-        this(status, body, etag, location, blob, null, replayed);
+        this(status, body, etag, location, blob, null, replayed, null);
     }
 
     public static Reply ok(Json.Writer body) {
@@ -60,16 +62,21 @@ public record Reply(
     }
 
     public Reply etag(String value) {
-        return new Reply(status, body, value, location, blob, cookie, replayed);
+        return new Reply(status, body, value, location, blob, cookie, replayed, receipt);
     }
 
     /** The same with a {@code Set-Cookie}; never stored for a replay. */
     public Reply cookie(String value) {
-        return new Reply(status, body, etag, location, blob, value, replayed);
+        return new Reply(status, body, etag, location, blob, value, replayed, receipt);
     }
 
     public Reply asReplay() {
-        return new Reply(status, body, etag, location, blob, null, true);
+        return new Reply(status, body, etag, location, blob, null, true, receipt);
+    }
+
+    /** The same with what the write left in the audit. */
+    public Reply receipt(@Nullable String value) {
+        return new Reply(status, body, etag, location, blob, cookie, replayed, value);
     }
 
     /**

@@ -109,7 +109,8 @@ public final class Wire {
             @Nullable String location,
             Reply.@Nullable Download blob,
             @Nullable String cookie,
-            boolean replayed) {
+            boolean replayed,
+            @Nullable String receipt) {
         static SentReply of(Reply reply) {
             Buffer body = reply.body();
             return new SentReply(
@@ -119,11 +120,13 @@ public final class Wire {
                     reply.location(),
                     reply.blob(),
                     reply.cookie(),
-                    reply.replayed());
+                    reply.replayed(),
+                    reply.receipt());
         }
 
         Reply reply() {
-            return new Reply(status, body == null ? null : Buffer.buffer(body), etag, location, blob, cookie, replayed);
+            Buffer bytes = body == null ? null : Buffer.buffer(body);
+            return new Reply(status, bytes, etag, location, blob, cookie, replayed, receipt);
         }
     }
 

@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * master.json   {version, masters: {id: base64 of 32 bytes}}               the root; may stand on another medium
- * keys.json     {version, master, epochs, index, tokens: {number: wrapped}, signing: {kid: {public, private?}}, ...}
+ * keys.json     {version, master, epochs, index, tokens: {number: wrapped}, signing, sealing: {kid: {public, private?}}, ...}
  * </pre>
  *
  * <p>Everything secret in {@code keys.json} is wrapped by the master key (AES-256-GCM, bound to its kind and number).
@@ -111,6 +111,8 @@ public final class KeyStore {
         final Map<Kind, TreeMap<Integer, byte[]>> versions = new EnumMap<>(Kind.class);
         final LinkedHashMap<String, SigningKey> signing = new LinkedHashMap<>();
         String kid = "";
+        final LinkedHashMap<String, SigningKey> sealing = new LinkedHashMap<>();
+        String sealingKid = "";
 
         Keys() {
             for (Kind kind : Kind.values()) {
@@ -182,9 +184,25 @@ public final class KeyStore {
         return Objects.requireNonNull(now.signing.get(now.kid));
     }
 
-    /** Every pair ever used, oldest first: old public halves stay, because audit checkpoints are checked for years. */
+    /** Every pair ever used for tokens, oldest first. */
     Map<String, SigningKey> signing() {
         return Collections.unmodifiableMap(keys.signing);
+    }
+
+    /** The pair that signs what is kept, such as seals of the audit; made when it is first asked for. Blocks then. */
+    SigningKey sealer() {
+        Keys now = keys.sealing.isEmpty() ? change(k -> addSealing(k, false)) : keys;
+        return Objects.requireNonNull(now.sealing.get(now.sealingKid));
+    }
+
+    /** Every such pair, oldest first: old public halves stay, because seals are checked for years. */
+    Map<String, SigningKey> sealing() {
+        return Collections.unmodifiableMap(keys.sealing);
+    }
+
+    /** A new pair for what is kept; the private half of the one before goes now. */
+    public String rotateSealing() {
+        return change(k -> addSealing(k, true)).sealingKid;
     }
 
     /**
@@ -286,10 +304,21 @@ public final class KeyStore {
     }
 
     private void addSigning(Keys to) {
-        to.signing.replaceAll((kid, pair) -> new SigningKey(kid, pair.publicKey(), null));
+        to.kid = addPair(to.signing);
+    }
+
+    private void addSealing(Keys to, boolean another) {
+        if (another || to.sealing.isEmpty()) {
+            to.sealingKid = addPair(to.sealing);
+        }
+    }
+
+    private String addPair(Map<String, SigningKey> pairs) {
+        pairs.replaceAll((kid, pair) -> new SigningKey(kid, pair.publicKey(), null));
         Ed25519PrivateKeyParameters secret = new Ed25519PrivateKeyParameters(random);
-        to.kid = freshId();
-        to.signing.put(to.kid, new SigningKey(to.kid, secret.generatePublicKey(), secret));
+        String kid = freshId();
+        pairs.put(kid, new SigningKey(kid, secret.generatePublicKey(), secret));
+        return kid;
     }
 
     private Keys create() {
@@ -346,7 +375,11 @@ public final class KeyStore {
             loadVersions(file.path(kind.field()), kind, loaded);
         }
         for (var entry : file.path("signing").properties()) {
-            loaded.signing.put(entry.getKey(), signingKey(master, entry.getKey(), entry.getValue()));
+            loaded.signing.put(entry.getKey(), signingKey(master, "signing", entry.getKey(), entry.getValue()));
+        }
+        loaded.sealingKid = file.path("sealingKid").asText();
+        for (var entry : file.path("sealing").properties()) {
+            loaded.sealing.put(entry.getKey(), signingKey(master, "sealing", entry.getKey(), entry.getValue()));
         }
         SigningKey current = loaded.signing.get(loaded.kid);
         if (current == null || current.privateKey() == null) {
@@ -355,13 +388,13 @@ public final class KeyStore {
         return loaded;
     }
 
-    private SigningKey signingKey(byte[] master, String kid, JsonNode node) {
+    private SigningKey signingKey(byte[] master, String use, String kid, JsonNode node) {
         byte[] point = decode(node.path("public"), KEYS_FILE);
         JsonNode wrapped = node.get("private");
         if (wrapped == null) {
             return new SigningKey(kid, publicKey(point), null);
         }
-        var secret = new Ed25519PrivateKeyParameters(unwrap(master, "signing", kid, wrapped), 0);
+        var secret = new Ed25519PrivateKeyParameters(unwrap(master, use, kid, wrapped), 0);
         if (!Arrays.equals(point, secret.generatePublicKey().getEncoded())) {
             throw new Refused(folder + "/" + KEYS_FILE + " holds a signing key whose two halves do not match");
         }
@@ -426,18 +459,24 @@ public final class KeyStore {
             versions.forEach(
                     (number, key) -> into.put(number.toString(), wrap(next, kind.field(), number.toString(), key)));
         });
-        ObjectNode pairs = content.putObject("signing");
-        next.signing.forEach((kid, pair) -> {
-            ObjectNode node = pairs.putObject(kid);
+        writePairs(next, "signing", next.signing, content);
+        content.put("kid", next.kid);
+        writePairs(next, "sealing", next.sealing, content);
+        content.put("sealingKid", next.sealingKid);
+        folder.write(KEYS_FILE, content);
+    }
+
+    private static void writePairs(Keys next, String use, Map<String, SigningKey> pairs, ObjectNode content) {
+        ObjectNode into = content.putObject(use);
+        pairs.forEach((kid, pair) -> {
+            ObjectNode node = into.putObject(kid);
             node.put(
                     "public",
                     Base64.getEncoder().encodeToString(pair.publicKey().getEncoded()));
             if (pair.privateKey() != null) {
-                node.put("private", wrap(next, "signing", kid, pair.privateKey().getEncoded()));
+                node.put("private", wrap(next, use, kid, pair.privateKey().getEncoded()));
             }
         });
-        content.put("kid", next.kid);
-        folder.write(KEYS_FILE, content);
     }
 
     private static String wrap(Keys next, String kind, String id, byte[] key) {

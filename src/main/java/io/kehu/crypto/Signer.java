@@ -9,8 +9,10 @@ import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import org.bouncycastle.crypto.params.Ed25519PublicKeyParameters;
@@ -142,16 +144,27 @@ public final class Signer {
     @SuppressWarnings("ArrayRecordComponent") // bytes for the database, never compared as records
     public record Signature(String kid, byte[] bytes) {}
 
-    /** Signs data such as an audit checkpoint: 64 bytes, over {@code "\0kehu.data\0"} and the data. */
+    /**
+     * Signs data that is kept, such as a seal of the audit: 64 bytes, over {@code "\0kehu.data\0"} and the data. With a pair of
+     * its own, so that tokens and seals are rotated apart.
+     */
     public Signature sign(byte[] data) {
-        KeyStore.SigningKey pair = store.signer();
+        KeyStore.SigningKey pair = store.sealer();
         return new Signature(pair.kid(), sign(pair, tagged(data)));
     }
 
     /** Checks {@link #sign(byte[])} with any pair there ever was, by its id. */
     public boolean verify(String kid, byte[] data, byte[] signature) {
-        KeyStore.SigningKey pair = store.signing().get(kid);
+        KeyStore.SigningKey pair = store.sealing().get(kid);
         return pair != null && verify(pair.publicKey(), tagged(data), signature);
+    }
+
+    /** The public halves, 32 bytes each, of every pair that ever signed data, by id, oldest first. */
+    public Map<String, byte[]> publicKeys() {
+        store.sealer();
+        Map<String, byte[]> points = new LinkedHashMap<>();
+        store.sealing().forEach((kid, pair) -> points.put(kid, pair.publicKey().getEncoded()));
+        return points;
     }
 
     /** The same without a server: for those who hold only the public key, 32 bytes. */

@@ -23,6 +23,7 @@ public final class Exchange {
     private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
     private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized("Kehu-Request-Id");
     private static final CharSequence REPLAYED = HttpHeaders.createOptimized("Idempotency-Replayed");
+    private static final CharSequence RECEIPT = HttpHeaders.createOptimized("Kehu-Receipt");
     private static final CharSequence DRY_RUN = HttpHeaders.createOptimized("Dry-Run");
     private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
     private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
@@ -102,6 +103,9 @@ public final class Exchange {
             return;
         }
         HttpServerResponse response = head();
+        if (reply.receipt() != null) {
+            response.putHeader(RECEIPT, reply.receipt());
+        }
         if (reply.etag() != null) {
             String etag = '"' + reply.etag() + '"';
             response.putHeader(HttpHeaders.ETAG, etag);

@@ -63,7 +63,7 @@ final class ProblemWriter {
                 }
             }
             case 409 -> {
-                if (problem.code().equals("request.inFlight")) {
+                if (problem.code().equals("request.inFlight") || problem.code().equals("audit.notSealed")) {
                     response.putHeader(HttpHeaders.RETRY_AFTER, "1");
                 }
             }

@@ -44,7 +44,7 @@ public final class Database {
     private static final String ENTER = "SELECT kehu.enter($1, $2, $3, $4, $5, $6)";
     private static final String LEAVE = "SELECT kehu.leave($1::text::jsonb, $2::text::jsonb, $3, $4, $5, $6)";
     private static final String STORED = """
-            SELECT body_hash, status, answer, etag, location, code, args
+            SELECT body_hash, status, answer, etag, location, code, args, receipt
             FROM kehu.idempotency WHERE principal = $1 AND operation = $2 AND key = $3""";
 
     private final Vertx vertx;
@@ -290,7 +290,9 @@ public final class Database {
     }
 
     private static Future<Reply> answer(Tx tx, Reply reply) {
-        return tx.refusal() == null ? Future.succeededFuture(reply) : Future.failedFuture(tx.refusal());
+        return tx.refusal() == null
+                ? Future.succeededFuture(reply.receipt(tx.receipt()))
+                : Future.failedFuture(tx.refusal());
     }
 
     /**
@@ -316,6 +318,9 @@ public final class Database {
         return left.transform(written -> committed.transform(ended -> {
             Throwable failure = written.failed() ? written.cause() : ended.cause();
             // A COMMIT that is answered after leave() has failed was answered with ROLLBACK.
+            if (written.succeeded()) {
+                tx.left(written.result());
+            }
             if (failure == null || (written.failed() && ended.succeeded()) || Failures.isCertain(failure)) {
                 return failure == null ? Future.succeededFuture() : Failures.translated(failure);
             }
@@ -390,12 +395,15 @@ public final class Database {
                     }
                     Buffer answer = row.getBuffer("answer");
                     return Future.succeededFuture(new Reply(
-                            row.getInteger("status"),
-                            answer == null ? null : Buffer.buffer(answers.open().apply(answer.getBytes())),
-                            row.getString("etag"),
-                            row.getString("location"),
-                            null,
-                            true));
+                                    row.getInteger("status"),
+                                    answer == null
+                                            ? null
+                                            : Buffer.buffer(answers.open().apply(answer.getBytes())),
+                                    row.getString("etag"),
+                                    row.getString("location"),
+                                    null,
+                                    true)
+                            .receipt(row.getString("receipt")));
                 });
     }
 

@@ -31,6 +31,7 @@ public final class Tx {
     private final ObjectNode audit = Json.object();
     private @Nullable OffsetDateTime now;
     private @Nullable Problem refusal;
+    private @Nullable String receipt;
 
     Tx(SqlConnection connection, Call call, UUID auditId) {
         this.connection = connection;
@@ -74,6 +75,16 @@ public final class Tx {
     /** Without translation: the doors tell failures apart themselves. */
     Future<RowSet<Row>> raw(String sql, Tuple args) {
         return connection.preparedQuery(sql).execute(args);
+    }
+
+    /** What leave() answered: {@code <audit id>:<leaf>}. */
+    void left(RowSet<Row> answer) {
+        receipt = answer.iterator().next().getString(0);
+    }
+
+    @Nullable
+    String receipt() {
+        return receipt;
     }
 
     void entered(OffsetDateTime moment) {

@@ -56,6 +56,8 @@ class SettingsTest {
                 "KEHU_PG_URI | mysql://x/y | postgresql.uri: must be a URI",
                 "KEHU_HTPP_PORT | 1 | KEHU_HTPP_PORT: there is no such setting",
                 "KEHU_HTTP_HOST | 0.0.0.0 | http.host: plain HTTP is served on a loopback address",
+                "KEHU_PG_URI | postgresql://kehu_app:secret@db.example/kehu | postgresql.sealUri: must be set",
+                "KEHU_AUDIT_HOT_DAYS | 7 | audit.hotDays: must be a whole number (days) from 30",
                 "KEHU_MODE | production | postgresql.uri and redis.uri: must be set",
                 "KEHU_JOBS_HEARTBEAT_MILLIS | 9000 | jobs.heartbeatMillis: must be at most half",
                 "KEHU_BLOB_KIND | s3 | blob.kind: s3 needs",

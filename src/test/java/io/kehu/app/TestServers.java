@@ -51,6 +51,10 @@ public final class TestServers {
             folder.toFile().deleteOnExit();
             environment.put("KEHU_KEYS_FOLDER", folder.resolve("keys").toString());
             environment.put("KEHU_BLOB_FOLDER", folder.resolve("blobs").toString());
+            environment.put(
+                    "KEHU_AUDIT_CHECKPOINT_FOLDER", folder.resolve("audit").toString());
+            environment.put(
+                    "KEHU_AUDIT_ARCHIVE_FOLDER", folder.resolve("archive").toString());
             environment.put("KEHU_LOG_FOLDER", folder.resolve("log").toString());
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -192,13 +192,16 @@ class SignerTest {
     void signedDataIsCheckedByAnyPairThereEverWasAndIsNeverAToken() {
         byte[] data = "checkpoint 17".getBytes(StandardCharsets.UTF_8);
         Signer.Signature signature = signer.sign(data);
-        byte[] point = store.signer().publicKey().getEncoded();
+        byte[] point = signer.publicKeys().get(signature.kid());
+        assertThat(store.signing()).doesNotContainKey(signature.kid());
         for (int i = 0; i < 3; i++) {
             store.rotateSigning();
+            store.rotateSealing();
         }
+        assertThat(signer.publicKeys()).hasSize(4);
         assertThat(signer.verify(signature.kid(), data, signature.bytes())).isTrue();
         assertThat(Signer.verify(point, data, signature.bytes())).isTrue();
-        assertThat(signer.verify(store.signer().kid(), data, signature.bytes())).isFalse();
+        assertThat(signer.verify(store.sealer().kid(), data, signature.bytes())).isFalse();
         assertThat(signer.verify("unknown", data, signature.bytes())).isFalse();
         assertThat(signer.verify(signature.kid(), new byte[0], signature.bytes()))
                 .isFalse();

@@ -67,6 +67,8 @@ final class NodeProcess implements AutoCloseable {
                 "KEHU_BLOB_FOLDER",
                 house.blob().folder().toString()));
         environment.put("KEHU_AUTH_ARGON2_MEMORY_KIB", "1024");
+        environment.put(
+                "KEHU_AUDIT_CHECKPOINT_FOLDER", house.audit().checkpointFolder().toString());
         Path log = folder.resolve(name + "-log");
         environment.put("KEHU_LOG_FOLDER", log.toString());
         environment.putAll(more);

@@ -48,6 +48,7 @@ final class ParameterService {
         return database.write(
                 call,
                 tx -> store.insert(tx, draft).map(parameter -> {
+                    tx.kind("setting");
                     tx.event(event("parameter.created", parameter));
                     return Reply.created("/v1/parameters/" + parameter.name(), parameter::toJson)
                             .etag(parameter.version());
@@ -64,6 +65,7 @@ final class ParameterService {
                         .compose(before -> store.update(
                                 tx, before.id(), call.json().get("value").textValue()))
                         .map(parameter -> {
+                            tx.kind("setting");
                             tx.event(event("parameter.changed", parameter));
                             return Reply.ok(parameter::toJson).etag(parameter.version());
                         }));

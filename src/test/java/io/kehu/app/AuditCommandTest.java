@@ -1,0 +1,277 @@
+package io.kehu.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.kehu.TestKehu;
+import io.kehu.TestKehu.Answer;
+import io.kehu.TestKehu.Caller;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.YearMonth;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+/** The commands over the audit, from the first entry to an archive that is read again a year later. */
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class AuditCommandTest {
+    private static TestKehu kehu;
+    private static Caller auditor;
+    private static Answer old;
+    private static Answer edge;
+    private static String archive;
+
+    @TempDir
+    static Path folder;
+
+    @BeforeAll
+    static void start() {
+        kehu = TestKehu.start(Map.of("KEHU_AUDIT_HOT_DAYS", "30", "KEHU_AUDIT_ACCESS_LOG_DAYS", "30"));
+        old = open("OLD");
+        open("OLDER");
+        awaitSealed();
+    }
+
+    @AfterAll
+    static void stop() {
+        kehu.close();
+    }
+
+    private static Answer open(String code) {
+        return kehu.caller("administrator")
+                .post("/v1/branches", """
+                {"parentId": "%s", "code": "%s", "name": "支行"}""".formatted(kehu.headOffice(), code))
+                .is(201);
+    }
+
+    private static void awaitSealed() {
+        await().until(() -> kehu.<Boolean>value("""
+                SELECT NOT EXISTS (SELECT FROM kehu.audit WHERE xid >= coalesce((SELECT max(to_xid) FROM kehu.audit_seal), '0'))"""));
+    }
+
+    private record Done(int code, String out) {}
+
+    private static Done run(String... args) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        int code = new CommandLine(new AuditCommand(
+                        kehu::settings, kehu::settings, new PrintStream(out, true, StandardCharsets.UTF_8)))
+                .setExecutionExceptionHandler((failure, line, parsed) -> {
+                    err.writeBytes(failure.getMessage().getBytes(StandardCharsets.UTF_8));
+                    return 1;
+                })
+                .execute(args);
+        return new Done(code, out.toString(StandardCharsets.UTF_8) + err.toString(StandardCharsets.UTF_8));
+    }
+
+    private static String path(String name) {
+        return folder.resolve(name).toString();
+    }
+
+    private static Done verify(List<String> dumps, String... more) {
+        List<String> args = new java.util.ArrayList<>(List.of(
+                "verify",
+                "--key",
+                path("keys.json"),
+                "--checkpoints",
+                kehu.settings().audit().checkpointFolder().toString()));
+        dumps.forEach(dump -> args.addAll(List.of("--dump", dump)));
+        args.addAll(List.of(more));
+        return run(args.toArray(String[]::new));
+    }
+
+    @Test
+    @Order(1)
+    void aDumpIsVerifiedWithNothingButKeyAndCheckpoints() throws Exception {
+        assertThat(run("key", "--out", path("keys.json")).code).isZero();
+        assertThat(Files.readString(folder.resolve("keys.json")))
+                .contains("\"Ed25519\"")
+                .doesNotContain("private");
+        assertThat(run("dump", "--out", path("all.jsonl.gz")).code).isZero();
+        Done verified = verify(List.of(path("all.jsonl.gz")));
+        assertThat(verified.out).contains("Intact.");
+        assertThat(verified.code).isZero();
+        assertThat(run("dump", "--out", path("all.jsonl")).code).isZero();
+        String lines = Files.readString(folder.resolve("all.jsonl"));
+        Files.writeString(folder.resolve("edited.jsonl"), lines.replaceFirst("createBranch", "changeBranch"));
+        Done edited = verify(List.of(path("edited.jsonl")));
+        assertThat(edited.code).isEqualTo(1);
+        assertThat(edited.out).contains("a column was edited", "NOT INTACT: 1 findings");
+        Done without = run("verify", "--key", path("keys.json"), "--dump", path("all.jsonl"));
+        assertThat(without.out).contains("No checkpoints were given");
+        assertThat(without.code).isZero();
+        Files.writeString(folder.resolve("no-keys.json"), "{}");
+        assertThat(run("verify", "--key", path("no-keys.json"), "--dump", path("all.jsonl")).out)
+                .contains("holds no keys");
+    }
+
+    @Test
+    @Order(2)
+    void aDumpOfATimeIsAPartOfTheChain() {
+        assertThat(run("dump", "--out", path("none.jsonl"), "--to", "2020-01-01T00:00:00Z").out)
+                .startsWith("0 rows");
+        assertThat(run("dump", "--out", path("late.jsonl"), "--from", "2100-01-01T00:00:00Z").out)
+                .startsWith("0 rows");
+        assertThat(run("dump", "--out", path("part.jsonl"), "--to", "2100-01-01T00:00:00Z").out)
+                .doesNotStartWith("0 rows");
+        assertThat(verify(List.of(path("part.jsonl"))).code).isZero();
+    }
+
+    @Test
+    @Order(3)
+    void nothingIsArchivedBeforeItsTime() {
+        assertThat(run("archive").out).contains("No month is due.");
+        assertThat(kehu.sql("SELECT * FROM kehu.audit_archive")).isEmpty();
+    }
+
+    @Test
+    @Order(4)
+    void aMonthPastItsTimeLeavesTheDatabaseForAVerifiedFile() throws Exception {
+        long rows;
+        // A transaction that runs meanwhile keeps the range open, so one seal covers rows of both months.
+        try (Connection connection =
+                        Migrations.connect(kehu.settings().postgresql().ownerUri(), 5_000);
+                Statement sql = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            sql.execute("SELECT pg_current_xact_id()");
+            open("LAST");
+            rows = kehu.value("SELECT count(*) FROM kehu.audit");
+            kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
+            auditor = kehu.caller("auditor");
+            // Until the node has heard of it.
+            await().until(() -> auditor.get("/v1/audit/archives").status() == 200);
+            edge = open("EDGE");
+            connection.rollback();
+        }
+        awaitSealed();
+        open("NEW");
+        awaitSealed();
+        Done done = run("archive");
+        assertThat(done.code).as(done.out).isZero();
+        String month = YearMonth.from(old(ZoneOffset.UTC)).toString();
+        assertThat(done.out).contains(month + " was archived: " + rows + " rows", "months of the access log");
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE at < kehu.now() - interval '300 days'"))
+                .isZero();
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'archiveAudit'"))
+                .isGreaterThanOrEqualTo(1);
+        assertThat(kehu.<Boolean>value(
+                        "SELECT leaf = kehu.audit_leaf(a) FROM kehu.audit a WHERE operation = 'archiveAudit'"
+                                + " ORDER BY xid LIMIT 1"))
+                .isTrue();
+        archive = kehu.settings()
+                .audit()
+                .archiveFolder()
+                .resolve("audit-" + month.replace("-", "") + ".jsonl.gz")
+                .toString();
+        assertThat(Path.of(archive)).exists();
+        assertThat(run("archive").out).contains("No month is due.");
+    }
+
+    private static java.time.OffsetDateTime old(ZoneOffset zone) {
+        return kehu.<java.sql.Timestamp>value("SELECT clock_timestamp()")
+                .toInstant()
+                .atOffset(zone);
+    }
+
+    @Test
+    @Order(5)
+    void theArchiveAndWhatIsLiveAreOneChain() {
+        awaitSealed();
+        assertThat(run("dump", "--out", path("live.jsonl")).code).isZero();
+        Done alone = verify(List.of(path("live.jsonl")));
+        assertThat(alone.code).isEqualTo(1);
+        assertThat(alone.out).contains("the chain begins here");
+        Done part = verify(List.of(path("live.jsonl")), "--part");
+        assertThat(part.code).as(part.out).isZero();
+        Done whole = verify(List.of(archive, path("live.jsonl")));
+        assertThat(whole.code).as(whole.out).isZero();
+    }
+
+    @Test
+    @Order(6)
+    void anArchivedEntryIsNamedAndReadableAgainOnceItIsRestored() {
+        String id = old.header("Kehu-Receipt").substring(0, 36);
+        Answer gone = auditor.get("/v1/audit/" + id).is(410, "audit.archived");
+        assertThat(gone.at("/detail").asText())
+                .contains(Path.of(archive).getFileName().toString());
+        auditor.get("/v1/audit/" + id + "/proof").is(410, "audit.archived");
+        String live = edge.header("Kehu-Receipt").substring(0, 36);
+        auditor.get("/v1/audit/" + live).is(200);
+        auditor.get("/v1/audit/" + live + "/proof").is(410, "audit.archived");
+        Answer archives = auditor.get("/v1/audit/archives").is(200);
+        assertThat(archives.at("/items").findValuesAsText("readable")).containsOnly("false");
+        Done restored = run("restore", archive);
+        assertThat(restored.code).as(restored.out).isZero();
+        Answer entry = auditor.get("/v1/audit/" + id).is(200);
+        assertThat(old.header("Kehu-Receipt"))
+                .isEqualTo(id + ":" + entry.at("/leaf").asText());
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit_restored r WHERE leaf <> kehu.audit_leaf("
+                        + "jsonb_populate_record(NULL::kehu.audit, to_jsonb(r)))"))
+                .as("rows that came back otherwise than they went")
+                .isZero();
+        assertThat(auditor.get("/v1/audit?operation=createBranch&objectId="
+                                + old.at("/id").asText())
+                        .is(200)
+                        .at("/items"))
+                .hasSize(1);
+        auditor.get("/v1/audit/" + id + "/proof").is(200);
+        auditor.get("/v1/audit/" + live + "/proof").is(200);
+        assertThat(auditor.get("/v1/audit/archives").at("/items").findValuesAsText("readable"))
+                .contains("true");
+        assertThat(run("restore", "--remove", archive).code).isZero();
+        auditor.get("/v1/audit/" + id).is(410, "audit.archived");
+    }
+
+    @Test
+    @Order(7)
+    void aFileThatIsNoArchiveOfThisDatabaseIsNotRestored() throws Exception {
+        Done foreign = run("restore", path("live.jsonl"));
+        assertThat(foreign.code).isEqualTo(1);
+        assertThat(foreign.out).contains("is not an archive of this database");
+        Files.writeString(
+                folder.resolve("altered.jsonl"),
+                Files.readString(folder.resolve("live.jsonl")).replaceFirst("createBranch", "changeBranch"));
+        assertThat(run("restore", path("altered.jsonl")).out).contains("is not intact");
+    }
+
+    @Test
+    @Order(8)
+    void theDatabaseGivesUpNoMonthThatIsYoungOrThatTheArchiveDoesNotHold() {
+        kehu.sql("UPDATE kehu.clock SET ahead = interval '0'");
+        kehu.sql("SELECT kehu.add_months(3)");
+        String month =
+                YearMonth.from(old(ZoneOffset.UTC)).plusMonths(1).atDay(1).toString();
+        assertThat(refusal(month, 0)).contains("too young");
+        kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
+        assertThat(refusal(month, 0)).contains("an older month than");
+        String oldest = YearMonth.from(old(ZoneOffset.UTC)).atDay(1).toString();
+        assertThat(refusal(oldest, 5)).contains("does not hold the month");
+        assertThat(refusal("1999-01-01", 0)).contains("there is no month");
+    }
+
+    private static String refusal(String month, long rows) {
+        try {
+            kehu.sql(
+                    "SELECT kehu.archive_audit_month(?::date, 'f', sha256('x'), 1, ?::bigint, NULL, NULL, 1)",
+                    month,
+                    rows);
+            return "none";
+        } catch (IllegalStateException e) {
+            return e.getCause().getMessage();
+        }
+    }
+}

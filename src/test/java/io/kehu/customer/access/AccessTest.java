@@ -1,0 +1,90 @@
+package io.kehu.customer.access;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.TestKehu;
+import io.kehu.TestKehu.Answer;
+import io.kehu.TestKehu.Caller;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+class AccessTest {
+    private static TestKehu kehu;
+    private static UUID branch;
+    private static Caller head;
+    private static Caller manager;
+    private static String customer;
+
+    @BeforeAll
+    static void aCustomerIsLookedAt() {
+        kehu = TestKehu.start();
+        branch = kehu.branch(kehu.headOffice(), "LOOK");
+        head = kehu.signIn(kehu.staff(branch, "branch-head"));
+        manager = kehu.signIn(kehu.staff(branch, "customer-manager"));
+        customer = manager.post("/v1/customers", """
+                {"kind": "person", "name": "被看", "phones": [{"number": "13900139000"}]}""").is(201).header("Location");
+        manager.get(customer).is(200);
+        manager.get(customer + "?unmask=phone", "Kehu-Purpose", "contact").is(200);
+        kehu.caller("auditor")
+                .get(customer + "?unmask=phone", "Kehu-Purpose", "audit")
+                .is(403);
+        kehu.caller("analyst").get(customer).is(200);
+        await().until(() -> log("").at("/items").size() == 3);
+    }
+
+    @AfterAll
+    static void stop() {
+        kehu.close();
+    }
+
+    private static Answer log(String query) {
+        return head.get(customer + "/access-log" + query).is(200);
+    }
+
+    @Test
+    void eachLookSaysWhoWhenAndWhyAndOneInFullCountsOnce() {
+        JsonNode items = log("").at("/items");
+        assertThat(items).hasSize(3);
+        assertThat(items.findValuesAsText("how")).containsOnlyOnce("viewed-in-full");
+        JsonNode full = null;
+        for (JsonNode item : items) {
+            full = item.get("how").asText().equals("viewed-in-full") ? item : full;
+        }
+        assertThat(full.at("/purpose").asText()).isEqualTo("contact");
+        assertThat(full.at("/by/id").asText()).isEqualTo(manager.id.toString());
+        assertThat(full.at("/by/branchCode").asText()).isEqualTo("LOOK");
+        assertThat(full.at("/by/username").asText())
+                .isEqualTo(kehu.value("SELECT username FROM iam.staff WHERE id = ?", manager.id));
+    }
+
+    @Test
+    void thePagesHoldEachLookOnce() {
+        List<String> times = new ArrayList<>();
+        String cursor = "";
+        do {
+            Answer page = log("?limit=1" + cursor);
+            page.at("/items").forEach(item -> times.add(item.get("at").asText()));
+            cursor = page.at("/next").isNull()
+                    ? ""
+                    : "&cursor=" + page.at("/next").asText();
+        } while (!cursor.isEmpty());
+        assertThat(times).hasSize(3).doesNotHaveDuplicates();
+        assertThat(log("?to=2020-01-01T00:00:00Z").at("/items")).isEmpty();
+        assertThat(log("?from=2020-01-01T00:00:00Z").at("/items")).hasSize(3);
+    }
+
+    @Test
+    void onlyWhoMayAskAndOnlyOfCustomersInScopeIsTold() {
+        kehu.caller("auditor").get(customer + "/access-log").is(200);
+        manager.get(customer + "/access-log").is(403, "auth.forbidden");
+        Caller elsewhere = kehu.signIn(kehu.staff(kehu.branch(kehu.headOffice(), "ELSE"), "branch-head"));
+        elsewhere.get(customer + "/access-log").is(404, "customer.notFound");
+        head.get("/v1/customers/" + UUID.randomUUID() + "/access-log").is(404, "customer.notFound");
+    }
+}
