@@ -2,7 +2,9 @@ package io.kehu.bus;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.eventbus.DeliveryOptions;
 import io.vertx.core.eventbus.Message;
+import io.vertx.core.eventbus.ReplyException;
 import io.vertx.core.shareddata.LocalMap;
 import io.vertx.core.shareddata.Shareable;
 import java.util.LinkedHashMap;
@@ -67,6 +69,44 @@ public final class Operations {
     public static @Nullable Function<Call, Future<Reply>> local(Vertx vertx, String operationId) {
         Method method = vertx.sharedData().<String, Method>getLocalMap(LOCAL).get(operationId);
         return method == null ? null : method.function;
+    }
+
+    /**
+     * Asks whoever serves the operation: this process by reference, else another node over the bus.
+     *
+     * <p>Fails with {@code request.unavailable} when no node serves the address, and with {@code request.unknown} when no
+     * answer came in time: whether it was done is not known.
+     */
+    public static Future<Reply> ask(Vertx vertx, String address, Call call) {
+        Function<Call, Future<Reply>> local = local(vertx, call.operationId());
+        if (local != null) {
+            return invoke(local, call);
+        }
+        DeliveryOptions options = new DeliveryOptions().setSendTimeout(Math.max(1, call.remainingMillis()));
+        return vertx.eventBus()
+                .<Wire.Outcome>request(address, call, options)
+                .compose(
+                        message -> {
+                            Wire.Outcome outcome = message.body();
+                            return outcome.reply() != null
+                                    ? Future.succeededFuture(outcome.reply())
+                                    : Future.failedFuture(
+                                            outcome.problem() != null
+                                                    ? outcome.problem()
+                                                    : Problem.of("server.failure"));
+                        },
+                        failure -> Future.failedFuture(refusal(failure)));
+    }
+
+    private static Throwable refusal(Throwable failure) {
+        if (failure instanceof ReplyException reply) {
+            return switch (reply.failureType()) {
+                case NO_HANDLERS -> Problem.of("request.unavailable");
+                case TIMEOUT -> Problem.of("request.unknown");
+                default -> failure;
+            };
+        }
+        return failure;
     }
 
     /** Every operation served in this process. */

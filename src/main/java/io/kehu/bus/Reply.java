@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param location the path of a new resource, or null
  * @param blob a file to stream instead of a body, or null
  * @param cookie a whole {@code Set-Cookie} value, or null
+ * @param approval of a dry run: the policy under which the command would wait for approval, or null
  * @param replayed true where the stored answer of an earlier, identical command is given again
  */
 public record Reply(
@@ -22,6 +23,7 @@ public record Reply(
         @Nullable String location,
         @Nullable Download blob,
         @Nullable String cookie,
+        @Nullable String approval,
         boolean replayed) {
 
     public Reply(
@@ -31,7 +33,7 @@ public record Reply(
             @Nullable String location,
             @Nullable Download blob,
             boolean replayed) {
-        this(status, body, etag, location, blob, null, replayed);
+        this(status, body, etag, location, blob, null, null, replayed);
     }
 
     public static Reply ok(Json.Writer body) {
@@ -60,16 +62,21 @@ public record Reply(
     }
 
     public Reply etag(String value) {
-        return new Reply(status, body, value, location, blob, cookie, replayed);
+        return new Reply(status, body, value, location, blob, cookie, approval, replayed);
     }
 
     /** The same with a {@code Set-Cookie}; never stored for a replay. */
     public Reply cookie(String value) {
-        return new Reply(status, body, etag, location, blob, value, replayed);
+        return new Reply(status, body, etag, location, blob, value, approval, replayed);
     }
 
     public Reply asReplay() {
-        return new Reply(status, body, etag, location, blob, null, true);
+        return new Reply(status, body, etag, location, blob, null, null, true);
+    }
+
+    /** The same, of a dry run whose command would wait for approval under this policy. */
+    public Reply awaiting(String policy) {
+        return new Reply(status, body, etag, location, blob, cookie, policy, replayed);
     }
 
     /**

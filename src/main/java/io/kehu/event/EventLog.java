@@ -108,7 +108,8 @@ public final class EventLog {
             if (!principal.may(permission)) {
                 return false;
             }
-            boolean everybodys = branchId == null && ownerId == null;
+            boolean everybodys =
+                    branchId == null && (ownerId == null || principal.subject().equals(ownerId));
             return switch (principal.scope()) {
                 case ALL -> true;
                 case BRANCH ->

@@ -24,6 +24,7 @@ public final class Exchange {
     private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized("Kehu-Request-Id");
     private static final CharSequence REPLAYED = HttpHeaders.createOptimized("Idempotency-Replayed");
     private static final CharSequence DRY_RUN = HttpHeaders.createOptimized("Dry-Run");
+    private static final CharSequence APPROVAL = HttpHeaders.createOptimized("Kehu-Approval");
     private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
     private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
     private static final CharSequence NOSNIFF_HEADER = HttpHeaders.createOptimized("X-Content-Type-Options");
@@ -123,6 +124,9 @@ public final class Exchange {
         }
         if (dryRun) {
             response.putHeader(DRY_RUN, "true");
+        }
+        if (reply.approval() != null) {
+            response.putHeader(APPROVAL, reply.approval());
         }
         response.setStatusCode(reply.status());
         if (reply.body() == null) {

@@ -84,7 +84,8 @@ final class StaffService {
     Future<Reply> get(Call call) {
         return Past.instant(call, database)
                 .compose(asOf -> store.find(call, call.id("staffId"), asOf))
-                .map(staff -> Reply.ok(staff::toJson).etag(staff.version()));
+                .map(found -> found.beside(
+                        Reply.ok(found.value()::toJson), found.value().version()));
     }
 
     /**
@@ -144,6 +145,7 @@ final class StaffService {
                         call,
                         tx -> store.mustBeOpen(tx, draft.branchId())
                                 .compose(v -> store.insert(tx, draft, hash))
+                                .compose(staff -> store.hold(tx, staff.id()).map(staff))
                                 .map(staff -> {
                                     tx.event(Event.of("staff.created", staff.id(), staff.version(), READ)
                                             .within(staff.branchId(), null));
@@ -194,6 +196,10 @@ final class StaffService {
                 ? Future.succeededFuture()
                 : store.mustBeOpen(tx, after.branchId());
         return placed.compose(v -> store.update(tx, locked, before, after))
+                .compose(staff -> (after.hasRightsOf(before)
+                                ? Future.<Void>succeededFuture()
+                                : store.release(tx, staff.id()))
+                        .map(staff))
                 .compose(staff -> store.mustHaveAdministrator(tx).map(staff));
     }
 
