@@ -30,7 +30,7 @@ INSERT INTO iam.approval_policy (id, code, follows, branch_rule, expiry_minutes,
 (uuidv7(), 'approval-policy', '*', 'any', 1440, '[{"approvers": 1, "permission": "approval-policy:approve"}]',
     'Changes of these policies; in force as soon as any of them is', '修改审批策略；任一策略启用后即生效'),
 (uuidv7(), 'staff-rights', '*', 'any', 1440, '[{"approvers": 1, "permission": "staff:approve"}]',
-    'New accounts of staff and their rights; in force as soon as any policy is', '新建员工账户及变更权限；任一策略启用后即生效'),
+    'Accounts of staff and their rights; in force as soon as any policy is; what gives no rights counts 0, all else 1', '员工账户及权限；任一策略启用后即生效；不增加权限的变更计 0，其余计 1'),
 (uuidv7(), 'customer-entry', NULL, 'sameOrAbove', 4320, '[{"approvers": 1, "permission": "customer:approve"}]',
     'Two-person entry and change of customers', '客户资料双人录入与变更'),
 (uuidv7(), 'customer-import', 'customer-entry', 'sameOrAbove', 45, '[{"approvers": 1, "permission": "customer:approve"}]',
@@ -228,9 +228,9 @@ BEGIN
     RETURN true;
 END $$;
 
--- Ends it at the end of the same transaction. What was approved is a change of one version of one object.
-CREATE FUNCTION iam.settle_approval(approval uuid, object uuid, object_version bigint, status int, location text, answer bytea)
-    RETURNS SETOF iam.approval LANGUAGE plpgsql AS $$
+-- Ends it at the end of the same transaction. What was approved is a change of one version of one object, of one measure.
+CREATE FUNCTION iam.settle_approval(approval uuid, object uuid, object_version bigint, amount numeric, count bigint, status int,
+                                    location text, answer bytea) RETURNS SETOF iam.approval LANGUAGE plpgsql AS $$
 DECLARE
     done iam.approval;
 BEGIN
@@ -238,6 +238,7 @@ BEGIN
     SET state = 'executed', status = settle_approval.status, location = settle_approval.location, ended_at = kehu.now()
     WHERE a.id = approval AND a.state = 'approved'
       AND (a.object_id IS NULL OR (a.object_id = object AND a.object_version = settle_approval.object_version))
+      AND a.amount IS NOT DISTINCT FROM settle_approval.amount AND a.count IS NOT DISTINCT FROM settle_approval.count
     RETURNING * INTO done;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'another object' USING ERRCODE = 'check_violation', CONSTRAINT = 'approval_object_same';

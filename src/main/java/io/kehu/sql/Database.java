@@ -292,15 +292,10 @@ public final class Database {
     }
 
     private Future<Reply> end(Tx tx, byte[] hash, FourEyes eyes, Reply reply) {
-        Call call = tx.call();
-        if (call.mode() == Call.Mode.EXECUTE) {
-            return eyes.demandsApproval() ? propose(tx, hash, eyes, reply) : commit(tx, reply);
+        if (tx.call().mode() == Call.Mode.DRY_RUN) {
+            return discard(tx, eyes.told(reply));
         }
-        return discard(
-                tx,
-                eyes.demandsApproval() && call.approval() != null
-                        ? reply.awaiting(call.approval().policy())
-                        : reply);
+        return eyes.demandsApproval() ? propose(tx, hash, eyes, reply) : commit(tx, reply);
     }
 
     /** Undoes what was done to see whether it can be, and keeps the command instead. */

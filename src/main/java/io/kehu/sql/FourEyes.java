@@ -28,7 +28,7 @@ public final class FourEyes {
     private static final String CLAIM = "SELECT iam.claim_approval($1, $2, $3, $4)::text";
     private static final String DEMAND = "SELECT iam.approval_demand($1::text::jsonb, $2, $3)::text";
     private static final String PROPOSE = "SELECT * FROM iam.propose_approval($1::text::jsonb, $2, $3)";
-    private static final String SETTLE = "SELECT * FROM iam.settle_approval($1, $2, $3, $4, $5, $6)";
+    private static final String SETTLE = "SELECT * FROM iam.settle_approval($1, $2, $3, $4, $5, $6, $7, $8)";
     private static final int MAX_SHOWN = 20;
 
     private final Tx tx;
@@ -102,13 +102,10 @@ public final class FourEyes {
 
     private Future<Reply> settle(UUID approval, Reply reply) {
         Buffer body = reply.body();
-        Tuple values = Tuple.of(
-                approval,
-                tx.touched(reply),
-                tx.version(),
-                reply.status(),
-                reply.location(),
-                body == null ? null : Buffer.buffer(answers.seal().apply(body.getBytes())));
+        Tuple values = Tuple.of(approval, tx.touched(reply), tx.version(), tx.amount(), tx.count());
+        values.addInteger(reply.status())
+                .addString(reply.location())
+                .addBuffer(body == null ? null : Buffer.buffer(answers.seal().apply(body.getBytes())));
         return tx.raw(SETTLE, values).map(rows -> {
             tx.events().addAll(events("approval.executed", rows.iterator().next()));
             return reply;
@@ -121,6 +118,12 @@ public final class FourEyes {
 
     boolean demandsApproval() {
         return levels != null;
+    }
+
+    /** The answer of a dry run, which says too whether the command would wait. */
+    Reply told(Reply reply) {
+        Call.Approval approval = tx.call().approval();
+        return levels == null || approval == null ? reply : reply.awaiting(approval.policy());
     }
 
     /** In the second transaction, when the change is undone: keeps the command with all that it was weighed by. */

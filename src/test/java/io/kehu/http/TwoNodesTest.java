@@ -28,9 +28,15 @@ class TwoNodesTest {
     private static House two;
 
     /** A running Kehu, however many nodes it has, and somebody in it. */
-    private record House(TestKehu kehu, Caller administrator, Caller auditor, UUID head) {
+    private record House(TestKehu kehu, Caller administrator, Caller colleague, Caller auditor, UUID head) {
         static House of(TestKehu kehu) {
-            return new House(kehu, kehu.caller("administrator"), kehu.caller("auditor"), kehu.headOffice());
+            kehu.sql("UPDATE iam.approval_policy SET enabled = true WHERE code = 'parameter'");
+            return new House(
+                    kehu,
+                    kehu.caller("administrator"),
+                    kehu.caller("administrator"),
+                    kehu.caller("auditor"),
+                    kehu.headOffice());
         }
 
         Answer open(String code, String name, String... headers) {
@@ -145,6 +151,23 @@ class TwoNodesTest {
                             h.administrator.patch(path, made.etag(), "{\"name\": \"新名 𠮷\"}"),
                             h.administrator.patch(path, made.etag(), "{\"name\": \"更新\"}"));
                 }),
+                new Named("a change waits, is shown, approved and carried out", h -> {
+                    String path = "/v1/parameters/alert.memory";
+                    Answer read = h.administrator.get(path);
+                    String value = "{\"value\": \"71.5\"}";
+                    Answer dry = h.administrator.patch(path, read.etag(), value, "Dry-Run", "true");
+                    Answer waits = h.administrator.patch(path, read.etag(), value, "Idempotency-Key", "waits");
+                    Answer again = h.administrator.patch(path, read.etag(), value, "Idempotency-Key", "waits");
+                    String approval = waits.header("Location");
+                    return List.of(
+                            dry,
+                            waits,
+                            again,
+                            h.administrator.post(approval + "/approve", "{}"),
+                            h.colleague.post(approval + "/approve", "{}"),
+                            h.auditor.get(approval),
+                            h.administrator.get(path));
+                }),
                 new Named("a list, its pages, and a cursor of another caller", h -> {
                     Answer first = h.administrator.get("/v1/branches?limit=" + SMALL_PAGE);
                     String next = "/v1/branches?limit=" + SMALL_PAGE + "&cursor="
@@ -179,6 +202,7 @@ class TwoNodesTest {
                 .replaceAll("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "ID")
                 .replaceAll("\"requestId\":\"[^\"]*\"", "\"requestId\":\"R\"")
                 .replaceAll("\"next\":\"[^\"]*\"", "\"next\":\"N\"")
+                .replaceAll("\"(madeByName|byName)\":\"[^\"]*\"", "\"$1\":\"W\"")
                 .replaceAll("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "TIME")
                 // The fractional seconds of a time, and with them the length, are as long as they need to be.
                 .replaceAll("content-length=\\[[0-9]+]", "content-length=[L]");

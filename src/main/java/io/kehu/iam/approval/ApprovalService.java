@@ -24,12 +24,16 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Looking at what waits, deciding it, and the policies that make it wait. */
 final class ApprovalService {
+    /** How long the last one who agrees waits for what comes of it. */
+    private static final int PATIENCE_SECONDS = 5;
+
     private static final String POLICY_READ = "approval-policy:read";
 
     private final Database database;
@@ -145,6 +149,7 @@ final class ApprovalService {
     /** The decision stands whatever comes of this; what does not run now the sweep runs. */
     private Future<Reply> carriedOut(Call call, Reply decided) {
         return work.execute(call.id("approvalId"))
+                .timeout(PATIENCE_SECONDS, TimeUnit.SECONDS)
                 .compose(v -> get(call))
                 .recover(failure -> Future.succeededFuture(decided));
     }
@@ -185,9 +190,8 @@ final class ApprovalService {
                 call,
                 tx -> store.locked(tx, branch(tx.principal()))
                         .compose(approval -> {
-                            ApprovalRules.mustSee(approval, tx.principal());
                             if (!approval.makerId().equals(tx.principal().subject())) {
-                                return Future.failedFuture(Problem.of("approval.notYours", "approval:withdraw"));
+                                return Future.failedFuture(Problem.of("approval.notFound"));
                             }
                             ApprovalRules.mustBe(approval, Set.of("pending", "approved"));
                             return store.end(tx, approval.id(), "withdrawn", null);
@@ -218,7 +222,7 @@ final class ApprovalService {
                 }));
     }
 
-    /** One policy, now or as of an instant. Problems: approvalPolicy.notFound, request.asOfTooLate. */
+    /** One policy, now or as of an instant. Problems: policy.notFound, request.asOfTooLate. */
     Future<Reply> policy(Call call) {
         return Past.instant(call, database)
                 .compose(asOf -> store.policy(call, asOf))
@@ -231,8 +235,8 @@ final class ApprovalService {
     }
 
     /**
-     * Changes a policy, and ends what was weighed by its older version. Problems: approvalPolicy.notFound, request.stale,
-     * approvalPolicy.tooFewPeople.
+     * Changes a policy, and ends what was weighed by its older version. Problems: policy.notFound, request.stale,
+     * policy.tooFewPeople.
      */
     Future<Reply> changePolicy(Call call) {
         return database.write(
@@ -244,7 +248,7 @@ final class ApprovalService {
                                 .compose(v -> store.endOfPolicy(tx, policy))
                                 .map(ended -> {
                                     tx.event(Event.of(
-                                                    "approvalPolicy.changed",
+                                                    "approval-policy.changed",
                                                     policy.id(),
                                                     policy.version(),
                                                     POLICY_READ)

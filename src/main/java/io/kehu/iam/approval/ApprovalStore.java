@@ -133,13 +133,13 @@ final class ApprovalStore {
     Future<Policy> policy(Call call, @Nullable OffsetDateTime asOf) {
         String code = call.text("code");
         return (asOf == null
-                        ? database.row(call, POLICY, Tuple.of(code), "approvalPolicy.notFound")
-                        : database.row(call, POLICY_AS_OF, Tuple.of(code, asOf), "approvalPolicy.notFound"))
+                        ? database.row(call, POLICY, Tuple.of(code), "policy.notFound")
+                        : database.row(call, POLICY_AS_OF, Tuple.of(code, asOf), "policy.notFound"))
                 .map(Policy::from);
     }
 
     Future<Policy> lockedPolicy(Tx tx) {
-        return tx.row(LOCK_POLICY, Tuple.of(tx.call().text("code")), "approvalPolicy.notFound")
+        return tx.row(LOCK_POLICY, Tuple.of(tx.call().text("code")), "policy.notFound")
                 .map(Policy::from);
     }
 
@@ -151,7 +151,7 @@ final class ApprovalStore {
                 policy.branchRule(),
                 policy.expiryMinutes());
         return tx.query(UPDATE_POLICY, values)
-                .compose(v -> tx.row(POLICY, Tuple.of(policy.code()), "approvalPolicy.notFound"))
+                .compose(v -> tx.row(POLICY, Tuple.of(policy.code()), "policy.notFound"))
                 .map(Policy::from);
     }
 
@@ -160,7 +160,7 @@ final class ApprovalStore {
                 .compose(rows -> rows.size() == 0
                         ? Future.succeededFuture()
                         : Future.failedFuture(Problem.of(
-                                "approvalPolicy.tooFewPeople",
+                                "policy.tooFewPeople",
                                 rows.iterator().next().getString("code"),
                                 rows.iterator().next().getString("permission"))));
     }

@@ -33,8 +33,8 @@ final class ApprovalWork {
     private static final Logger LOG = LoggerFactory.getLogger(ApprovalWork.class);
     private static final long SWEEP_MILLIS = 1_000;
     private static final int SWEEPS_PER_FORGETTING = 600;
-    private static final int LEASE_MILLIS = 90_000;
-    private static final int CALL_MILLIS = 30_000;
+    private static final int LEASE_MILLIS = 20_000;
+    private static final int CALL_MILLIS = 15_000;
     private static final int MAX_DELAY_MILLIS = 60_000;
     /** Of failures nobody expected; those that pass are bounded by the approval's time. */
     private static final int MAX_ATTEMPTS = 5;

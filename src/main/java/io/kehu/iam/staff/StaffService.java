@@ -147,6 +147,7 @@ final class StaffService {
                                 .compose(v -> store.insert(tx, draft, hash))
                                 .compose(staff -> store.hold(tx, staff.id()).map(staff))
                                 .map(staff -> {
+                                    tx.weighs(null, 1L);
                                     tx.event(Event.of("staff.created", staff.id(), staff.version(), READ)
                                             .within(staff.branchId(), null));
                                     return created(staff, given == null ? password : null);
@@ -192,6 +193,7 @@ final class StaffService {
         if (!after.hasRightsOf(before) && before.id().equals(tx.principal().subject())) {
             return Future.failedFuture(Problem.of("staff.ownRights"));
         }
+        tx.weighs(null, after.givesRightsBeyond(before) ? 1L : 0L);
         Future<Void> placed = after.branchId().equals(before.branchId())
                 ? Future.succeededFuture()
                 : store.mustBeOpen(tx, after.branchId());
