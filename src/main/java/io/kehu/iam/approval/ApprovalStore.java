@@ -93,10 +93,12 @@ final class ApprovalStore {
     private static final String EXPIRED = """
             SELECT id FROM iam.approval WHERE state IN ('pending', 'approved') AND expires_at <= kehu.now()
             ORDER BY expires_at LIMIT 100""";
+    /** The node of the last decision begins at once; what nobody has begun after a moment is for others. */
     private static final String APPROVED = """
             SELECT a.id FROM iam.approval a LEFT JOIN iam.approval_run r ON r.approval_id = a.id
-            WHERE a.state = 'approved' AND a.expires_at > kehu.now() AND (r.lease_until IS NULL OR r.lease_until <= kehu.now())
+            WHERE a.state = 'approved' AND a.expires_at > kehu.now() AND (r.lease_until <= kehu.now() OR r.lease_until IS NULL AND a.valid_from < kehu.now() - interval '2 seconds')
             ORDER BY a.expires_at LIMIT 20""";
+
     private static final String LEASE = """
             INSERT INTO iam.approval_run AS r (approval_id, lease_until, attempts)
             SELECT a.id, kehu.now() + $2::int * interval '1 millisecond', 1 FROM iam.approval a

@@ -9,7 +9,10 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.app.Migrations;
+import io.kehu.bus.Call;
 import io.kehu.iam.staff.DemoStaff;
+import io.kehu.sql.Database;
+import io.vertx.core.Vertx;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -562,6 +565,54 @@ class ApprovalTest {
         assertThat(kehu.<Long>value(
                         "SELECT count(*) FROM kehu.audit WHERE approval_id = ? AND object_type = 'customer'", id(path)))
                 .isEqualTo(1);
+    }
+
+    @Test
+    void onlyTheVersionAndTheMeasureThatWereApprovedAreChanged() {
+        for (String other : List.of("object_version = object_version + 1", "amount = 1000", "count = 7")) {
+            Answer before = administrator.get("/v1/parameters/alert.memory").is(200);
+            String path = administrator
+                    .patch("/v1/parameters/alert.memory", before.etag(), "{\"value\": \"66\"}")
+                    .is(202)
+                    .header("Location");
+            kehu.sql("UPDATE iam.approval SET " + other + " WHERE id = ?", id(path));
+            Answer ended = otherAdministrator.post(path + "/approve", "{}").is(200);
+            assertThat(ended.at("/code").asText()).as(other).isEqualTo("approval.objectChanged");
+            assertThat(administrator.get("/v1/parameters/alert.memory").at("/version"))
+                    .isEqualTo(before.at("/version"));
+        }
+    }
+
+    @Test
+    void whatEndedIsForgottenAfterAWhileAndItsHashStays() {
+        String path = waiting();
+        head.post(path + "/approve", "{}").is(200);
+        kehu.sql("UPDATE iam.approval SET ended_at = kehu.now() - interval '25 hours' WHERE id = ?", id(path));
+        forget();
+        assertThat(maker.get(path).is(200).json().has("answer")).isFalse();
+        assertThat(maker.get(path).at("/command").size()).isPositive();
+        kehu.sql("UPDATE iam.approval SET ended_at = kehu.now() - interval '31 days' WHERE id = ?", id(path));
+        forget();
+        Answer left = maker.get(path).is(200);
+        assertThat(left.at("/command").size()).isZero();
+        assertThat(left.at("/commandHash").asText()).hasSize(64);
+    }
+
+    /** As the sweep does every ten minutes. */
+    private static void forget() {
+        Vertx vertx = Vertx.vertx();
+        try {
+            Database.Options options = new Database.Options(
+                    kehu.settings().postgresql().uri(),
+                    Map.of(Call.Lane.JOB, new Database.Lane(1, 1, 5_000, 5_000)),
+                    2_000,
+                    5_000,
+                    8);
+            Database database = new Database(vertx, options, new Database.Answers(b -> b, b -> b));
+            TestKehu.await(new ApprovalStore(database).forget());
+        } finally {
+            TestKehu.await(vertx.close());
+        }
     }
 
     @Test
