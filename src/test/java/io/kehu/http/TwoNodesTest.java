@@ -18,8 +18,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The same requests to one node that does everything, and to a node with HTTP only whose domains run on another node: both
- * must answer alike. Each case runs in both houses and yields what was answered; ids and times are made equal before.
+ * The same requests to one node that does everything, and to a node with HTTP only whose domains run on two others, so that an
+ * approved command is carried out by another node than the one that decides: both must answer alike. Each case runs in both houses and yields what was answered; ids and times are made equal before.
  */
 class TwoNodesTest {
     private static final int SMALL_PAGE = 2;
@@ -66,9 +66,12 @@ class TwoNodesTest {
         int portOfHttp = TestServers.freePort();
         int portOfDomains = TestServers.freePort();
         TestKehu both = TestKehu.prepare(Map.of());
-        List<String> members = List.of("127.0.0.1:" + portOfHttp, "127.0.0.1:" + portOfDomains);
+        int portOfParameters = TestServers.freePort();
+        List<String> members =
+                List.of("127.0.0.1:" + portOfHttp, "127.0.0.1:" + portOfDomains, "127.0.0.1:" + portOfParameters);
         both.addNode(node(both.settings(), "http", true, List.of("none"), portOfHttp, members));
-        both.addNode(node(both.settings(), "domains", false, List.of("all"), portOfDomains, members));
+        both.addNode(node(both.settings(), "domains", false, List.of("iam", "customer"), portOfDomains, members));
+        both.addNode(node(both.settings(), "parameters", false, List.of("ops"), portOfParameters, members));
         two = House.of(both);
     }
 

@@ -96,7 +96,9 @@ final class ApprovalStore {
     /** The node of the last decision begins at once; what nobody has begun after a moment is for others. */
     private static final String APPROVED = """
             SELECT a.id FROM iam.approval a LEFT JOIN iam.approval_run r ON r.approval_id = a.id
-            WHERE a.state = 'approved' AND a.expires_at > kehu.now() AND (r.lease_until <= kehu.now() OR r.lease_until IS NULL AND a.valid_from < kehu.now() - interval '2 seconds')
+            WHERE a.state = 'approved' AND a.expires_at > kehu.now()
+              AND (r.lease_until <= kehu.now()
+                   OR r.lease_until IS NULL AND a.valid_from < kehu.now() - interval '2 seconds')
             ORDER BY a.expires_at LIMIT 20""";
 
     private static final String LEASE = """

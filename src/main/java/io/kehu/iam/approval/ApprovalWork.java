@@ -92,10 +92,16 @@ final class ApprovalWork {
                 .compose(v -> forgets ? store.forget() : Future.succeededFuture());
     }
 
+    /** One after the other; what fails with one keeps none of the others waiting. */
     private static Future<Void> each(List<UUID> ids, Function<UUID, Future<Void>> work) {
         Future<Void> done = Future.succeededFuture();
         for (UUID id : ids) {
-            done = done.compose(v -> work.apply(id));
+            done = done.compose(v -> work.apply(id)).recover(failure -> {
+                LOG.atWarn()
+                        .addKeyValue("approval", id)
+                        .log("an approval will be looked after later: {}", failure.getMessage());
+                return Future.succeededFuture();
+            });
         }
         return done;
     }

@@ -251,6 +251,19 @@ class ApprovalTest {
     }
 
     @Test
+    void aBranchShowsWhatWaitsToo() {
+        String path = "/v1/branches/" + DemoStaff.id("GZ-HZ");
+        Answer before = administrator.get(path).is(200);
+        String waits = waiting();
+        kehu.sql("UPDATE iam.approval SET object_id = ? WHERE id = ?", DemoStaff.id("GZ-HZ"), id(waits));
+        Answer during = administrator.get(path, "If-None-Match", before.etag()).is(200);
+        assertThat(during.at("/pendingChanges/0/approvalId").asText())
+                .isEqualTo(id(waits).toString());
+        maker.post(waits + "/withdraw", null).is(200);
+        assertThat(administrator.get(path).json()).isEqualTo(before.json());
+    }
+
+    @Test
     void theCommandIsUnreadableAtRestAndMaskedForReaders() {
         String name = "欧阳" + UUID.randomUUID();
         String path = maker.post("/v1/customers", person(name)).is(202).header("Location");
