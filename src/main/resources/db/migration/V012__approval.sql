@@ -144,7 +144,7 @@ GRANT SELECT ON iam.pending_change TO kehu_app;
 
 -- Whose account ---------------------------------------------------------------------------------------------------------
 -- Who made an account alone knows its first password, and may be the one who signs in with it. Until another person has approved
--- its rights, the account and its maker count as one hand. The same goes for whoever alone gives an account a new way in.
+-- its rights (a changeStaff that names the roles, the same ones or others), the account and its maker count as one hand. The same goes for whoever alone gives an account a new way in.
 CREATE TABLE iam.held_account (
     id         uuid PRIMARY KEY CONSTRAINT held_account_known REFERENCES iam.staff,
     by_id      uuid NOT NULL,
@@ -157,6 +157,12 @@ CREATE FUNCTION iam.same_hand(one uuid, other uuid) RETURNS boolean LANGUAGE sql
     WITH RECURSIVE mine(id) AS (SELECT one UNION SELECT h.by_id FROM mine JOIN iam.held_account h ON h.id = mine.id),
                    his(id) AS (SELECT other UNION SELECT h.by_id FROM his JOIN iam.held_account h ON h.id = his.id)
     SELECT EXISTS (SELECT FROM mine JOIN his ON his.id = mine.id)
+$$;
+
+-- The account that holds this one, or itself; null where accounts hold each other in a ring.
+CREATE FUNCTION iam.hand(staff uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE up(id) AS (SELECT staff UNION SELECT h.by_id FROM up JOIN iam.held_account h ON h.id = up.id)
+    SELECT up.id FROM up WHERE NOT EXISTS (SELECT FROM iam.held_account h WHERE h.id = up.id)
 $$;
 
 -- Decisions --------------------------------------------------------------------------------------------------------------

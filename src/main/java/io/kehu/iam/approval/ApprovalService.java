@@ -122,7 +122,7 @@ final class ApprovalService {
         Buffer sealed = content == null ? null : ApprovalStore.bytes(content, "answer");
         return sealed == null || !approval.makerId().equals(who.subject())
                 ? null
-                : Buffer.buffer(vault.openSystem("answer", sealed.getBytes()));
+                : Buffer.buffer(vault.openSystem(ApprovalWork.SEALED_FOR, sealed.getBytes()));
     }
 
     /**

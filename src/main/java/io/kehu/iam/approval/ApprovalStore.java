@@ -39,17 +39,21 @@ final class ApprovalStore {
     private static final String UPDATE_POLICY = """
             UPDATE iam.approval_policy SET enabled = $2, levels = $3::text::jsonb, branch_rule = $4, expiry_minutes = $5 WHERE id = $1""";
     private static final String CODES = "SELECT code FROM iam.approval_policy";
-    /** One of the policies in force has a level that fewer can decide than it takes, and one more for their own changes. */
+    /**
+     * A level of a policy in force that fewer hands can decide than it takes, and one more for their own changes: accounts that one
+     * person made alone are one.
+     */
     private static final String SHORT_OF_PEOPLE = """
+            WITH able AS MATERIALIZED (
+                SELECT iam.hand(s.id) AS hand, r.permissions
+                FROM iam.staff s CROSS JOIN LATERAL iam.staff_rights(s.id) r
+                WHERE s.state = 'active' AND 'approval:decide' = ANY (r.permissions))
             SELECT p.code, l.level ->> 'permission' AS permission
             FROM iam.approval_policy p, jsonb_array_elements(p.levels) AS l(level)
             WHERE iam.approval_in_force(p.code)
-              AND (SELECT count(*) FROM (
-                       SELECT FROM iam.staff s CROSS JOIN LATERAL iam.staff_rights(s.id) r
-                       WHERE s.state = 'active' AND l.level ->> 'permission' = ANY (r.permissions)
-                         AND 'approval:decide' = ANY (r.permissions)
-                       LIMIT (l.level ->> 'approvers')::int + 1) able) <= (l.level ->> 'approvers')::int
-            LIMIT 1""";
+              AND (SELECT count(DISTINCT a.hand) FROM able a WHERE l.level ->> 'permission' = ANY (a.permissions))
+                  <= (l.level ->> 'approvers')::int
+            ORDER BY p.code LIMIT 1""";
 
     private static final String ASKED = """
             a.id, a.policy, a.policy_version, a.levels::text AS levels, a.level, a.operation, a.object_type, a.object_id, a.amount,

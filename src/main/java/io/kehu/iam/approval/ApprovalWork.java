@@ -31,6 +31,9 @@ import org.slf4j.LoggerFactory;
  */
 final class ApprovalWork {
     private static final Logger LOG = LoggerFactory.getLogger(ApprovalWork.class);
+    /** What the door for commands seals answers, and so commands, for. */
+    static final String SEALED_FOR = "answer";
+
     private static final long SWEEP_MILLIS = 1_000;
     private static final int SWEEPS_PER_FORGETTING = 600;
     private static final int LEASE_MILLIS = 20_000;
@@ -166,7 +169,7 @@ final class ApprovalWork {
 
     FourEyes.Command command(Row content) {
         byte[] sealed = ApprovalStore.bytes(content, "command").getBytes();
-        return Json.read(vault.openSystem("answer", sealed), FourEyes.Command.class);
+        return Json.read(vault.openSystem(SEALED_FOR, sealed), FourEyes.Command.class);
     }
 
     private Future<Void> failed(UUID id, int attempt, Throwable failure) {

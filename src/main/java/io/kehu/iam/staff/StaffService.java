@@ -198,9 +198,9 @@ final class StaffService {
                 ? Future.succeededFuture()
                 : store.mustBeOpen(tx, after.branchId());
         return placed.compose(v -> store.update(tx, locked, before, after))
-                .compose(staff -> (after.hasRightsOf(before)
-                                ? Future.<Void>succeededFuture()
-                                : store.release(tx, staff.id()))
+                .compose(staff -> (tx.call().json().has("roles")
+                                ? store.release(tx, staff.id())
+                                : Future.<Void>succeededFuture())
                         .map(staff))
                 .compose(staff -> store.mustHaveAdministrator(tx).map(staff));
     }

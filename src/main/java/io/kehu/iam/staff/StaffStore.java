@@ -173,6 +173,7 @@ final class StaffStore {
                 : tx.query(HOLD, Tuple.of(staff, tx.principal().subject())).mapEmpty();
     }
 
+    /** Another person approved what this account may do, and so that it is somebody's own. */
     Future<Void> release(Tx tx, UUID staff) {
         return isApproved(tx) ? tx.query(RELEASE, Tuple.of(staff)).mapEmpty() : Future.succeededFuture();
     }
