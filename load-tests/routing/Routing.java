@@ -35,6 +35,7 @@ public final class Routing {
                     Operation.Kind.QUERY,
                     Set.of(Principal.Audience.STAFF),
                     null,
+                    null,
                     0,
                     Operation.Idempotency.NONE,
                     1,

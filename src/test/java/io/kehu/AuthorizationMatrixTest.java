@@ -114,6 +114,27 @@ class AuthorizationMatrixTest {
                 "changeStaff",
                 (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation), "{\"name\": \"改名\"}")
                         .ifMatch(version("iam.staff", cast.people.get(relation))));
+        fixtures.put(
+                "listApprovals",
+                (cast, relation) -> new Request("/v1/approvals?limit=200")
+                        .mustShow(approvalOf(cast.people.get(relation), "customer:approve")));
+        fixtures.put(
+                "getApproval",
+                (cast, relation) ->
+                        new Request("/v1/approvals/" + approvalOf(cast.people.get(relation), "customer:approve")));
+        fixtures.put("approveApproval", (cast, relation) -> new Request(decidable(cast, relation) + "/approve", "{}"));
+        fixtures.put(
+                "rejectApproval",
+                (cast, relation) -> new Request(decidable(cast, relation) + "/reject", "{\"reason\": \"no\"}"));
+        fixtures.put(
+                "withdrawApproval",
+                (cast, relation) -> new Request(
+                        "/v1/approvals/" + approvalOf(cast.people.get(relation), "customer:approve") + "/withdraw"));
+        fixtures.put("getApprovalPolicy", (cast, relation) -> new Request("/v1/approval-policies/parameter"));
+        fixtures.put(
+                "changeApprovalPolicy",
+                (cast, relation) -> new Request("/v1/approval-policies/parameter", "{\"expiryMinutes\": 60}")
+                        .ifMatch(kehu.value("SELECT version FROM iam.approval_policy WHERE code = 'parameter'")));
         fixtures.put("createParameter", (cast, relation) -> new Request("/v1/parameters", """
                 {"name": "new.one", "kind": "number", "value": "1", "aboutEn": "new", "aboutZh": "新"}"""));
         fixtures.put("getParameter", (cast, relation) -> new Request("/v1/parameters/" + parameter("name")));
@@ -243,6 +264,26 @@ class AuthorizationMatrixTest {
     private static Object sealedEntry() {
         return kehu.value("""
                 SELECT a.id FROM kehu.audit a JOIN kehu.audit_seal s ON a.xid >= s.from_xid AND a.xid < s.to_xid LIMIT 1""");
+    }
+
+    /** A change of this member of staff that waits for somebody with this permission, at his branch or above it. */
+    private static UUID approvalOf(UUID person, String permission) {
+        return (UUID) kehu.sql("""
+                        INSERT INTO iam.approval (id, policy, policy_version, branch_rule, levels, permissions, asks, operation, maker_id,
+                            maker_name, branch_id, scope, command_hash, made_at, expires_at)
+                        SELECT uuidv7(), 'customer-entry', 1, CASE ? WHEN 'customer:approve' THEN 'sameOrAbove' ELSE 'any' END,
+                            jsonb_build_array(jsonb_build_object('approvers', 2, 'permission', ?)), ARRAY[?], ?, 'createCustomer', id,
+                            username, branch_id, 'ALL', '', kehu.now(), kehu.now() + interval '1 day'
+                        FROM iam.staff WHERE id = ? RETURNING id""", permission, permission, permission, permission, person)
+                .get(0)
+                .get("id");
+    }
+
+    /** A change that a third person made where this relation is, of a kind that the role decides, if it decides any. */
+    private static String decidable(Cast cast, Relation relation) {
+        UUID maker = kehu.staff(cast.branches.get(relation), "customer-manager");
+        return "/v1/approvals/"
+                + approvalOf(maker, cast.role.equals("administrator") ? "staff:approve" : "customer:approve");
     }
 
     private static Object version(String table, UUID id) {

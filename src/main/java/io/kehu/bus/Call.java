@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param mode whether the change is to stay
  * @param pool which connection pool serves it, from {@code x-pool}
  * @param meta what HTTP said beside parameters and body
+ * @param approval the four-eyes rule it is under, from {@code x-approval}; null for none, and for what Kehu does by itself
  * @param deadlineMillis when the caller stops waiting, as {@link #deadlineIn} gave it; means nothing to another process
  */
 public record Call(
@@ -27,14 +28,25 @@ public record Call(
         Mode mode,
         Lane pool,
         Meta meta,
+        @Nullable Approval approval,
         long deadlineMillis) {
 
-    /** Whether a command stays (EXECUTE), only shows what would happen (DRY_RUN), or becomes a pending change (PROPOSE). */
+    /**
+     * Whether a command stays (EXECUTE) or only shows what would happen (DRY_RUN). Whether one that is to stay has to wait for
+     * a second person is not the caller's to say: {@code Database.write} finds out.
+     */
     public enum Mode {
         EXECUTE,
-        DRY_RUN,
-        PROPOSE
+        DRY_RUN
     }
+
+    /**
+     * The four-eyes rule of a command.
+     *
+     * @param policy the code of the policy that says whether, and by whom, it has to be approved
+     * @param id the approval that was given and is carried out by this call; null where the call has to ask
+     */
+    public record Approval(String policy, @Nullable UUID id) {}
 
     /** The connection pools: quick reads and writes, searches, heavy work, and jobs. */
     public enum Lane {
@@ -70,6 +82,7 @@ public record Call(
                 Mode.EXECUTE,
                 pool,
                 new Meta("internal-" + UUID.randomUUID(), null, null, null, "internal"),
+                null,
                 deadlineIn(timeoutMillis));
     }
 

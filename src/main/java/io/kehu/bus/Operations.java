@@ -3,7 +3,10 @@ package io.kehu.bus;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import io.vertx.core.eventbus.DeliveryOptions;
 import io.vertx.core.eventbus.Message;
+import io.vertx.core.eventbus.ReplyException;
+import io.vertx.core.eventbus.ReplyFailure;
 import io.vertx.core.internal.VertxInternal;
 import io.vertx.core.shareddata.LocalMap;
 import io.vertx.core.shareddata.Shareable;
@@ -23,6 +26,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Operations {
     private static final String LOCAL = "kehu.operations";
+    /** Waits before each further attempt where nobody serves a domain: the last node may be about to be replaced. */
+    private static final int[] AGAIN_MILLIS = {50, 100, 200};
     /** So long after the last call of another node we take it that every node knows that we have left. */
     private static final long QUIET_MILLIS = 200;
 
@@ -120,6 +125,66 @@ public final class Operations {
     public static @Nullable Function<Call, Future<Reply>> local(Vertx vertx, String operationId) {
         Method method = vertx.sharedData().<String, Method>getLocalMap(LOCAL).get(operationId);
         return method == null ? null : method.function;
+    }
+
+    /**
+     * Asks whoever serves the operation: this process by reference, else another node over the bus.
+     *
+     * <p>Fails with {@code request.unavailable} when no node serves the address, and with {@code request.unknown} when no
+     * answer came in time: whether it was done is not known.
+     */
+    public static Future<Reply> ask(Vertx vertx, String address, Call call) {
+        Function<Call, Future<Reply>> local = local(vertx, call.operationId());
+        if (local != null) {
+            return invoke(local, call);
+        }
+        return remote(vertx, address, call, 0);
+    }
+
+    private static Future<Reply> remote(Vertx vertx, String address, Call call, int attempt) {
+        DeliveryOptions options = new DeliveryOptions().setSendTimeout(Math.max(1, call.remainingMillis()));
+        return vertx.eventBus()
+                .<Wire.Outcome>request(address, call, options)
+                .compose(
+                        message -> {
+                            Wire.Outcome outcome = message.body();
+                            return outcome.reply() != null
+                                    ? Future.succeededFuture(outcome.reply())
+                                    : Future.failedFuture(
+                                            outcome.problem() != null
+                                                    ? outcome.problem()
+                                                    : Problem.of("server.failure"));
+                        },
+                        failure -> mayRepeat(failure, call, attempt)
+                                ? later(vertx, address, call, attempt)
+                                : Future.failedFuture(refusal(failure)));
+    }
+
+    /** Only where the call was certainly not run, and the caller still waits. */
+    private static boolean mayRepeat(Throwable failure, Call call, int attempt) {
+        return failure instanceof ReplyException reply
+                && reply.failureType() == ReplyFailure.NO_HANDLERS
+                && attempt < AGAIN_MILLIS.length
+                && call.remainingMillis() > AGAIN_MILLIS[attempt];
+    }
+
+    private static Future<Reply> later(Vertx vertx, String address, Call call, int attempt) {
+        Promise<Reply> promise = Promise.promise();
+        vertx.setTimer(
+                AGAIN_MILLIS[attempt],
+                id -> remote(vertx, address, call, attempt + 1).onComplete(promise));
+        return promise.future();
+    }
+
+    private static Throwable refusal(Throwable failure) {
+        if (failure instanceof ReplyException reply) {
+            return switch (reply.failureType()) {
+                case NO_HANDLERS -> Problem.of("request.unavailable");
+                case TIMEOUT -> Problem.of("request.unknown");
+                default -> failure;
+            };
+        }
+        return failure;
     }
 
     /** Every operation served in this process. */

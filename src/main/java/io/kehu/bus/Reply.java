@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param location the path of a new resource, or null
  * @param blob a file to stream instead of a body, or null
  * @param cookie a whole {@code Set-Cookie} value, or null
+ * @param approval of a dry run: the policy under which the command would wait for approval, or null
  * @param replayed true where the stored answer of an earlier, identical command is given again
  * @param receipt what a write left in the audit, {@code <audit id>:<leaf in hexadecimal>}, or null
  */
@@ -23,6 +24,7 @@ public record Reply(
         @Nullable String location,
         @Nullable Download blob,
         @Nullable String cookie,
+        @Nullable String approval,
         boolean replayed,
         @Nullable String receipt) {
 
@@ -33,7 +35,7 @@ public record Reply(
             @Nullable String location,
             @Nullable Download blob,
             boolean replayed) {
-        this(status, body, etag, location, blob, null, replayed, null);
+        this(status, body, etag, location, blob, null, null, replayed, null);
     }
 
     public static Reply ok(Json.Writer body) {
@@ -62,21 +64,26 @@ public record Reply(
     }
 
     public Reply etag(String value) {
-        return new Reply(status, body, value, location, blob, cookie, replayed, receipt);
+        return new Reply(status, body, value, location, blob, cookie, approval, replayed, receipt);
     }
 
     /** The same with a {@code Set-Cookie}; never stored for a replay. */
     public Reply cookie(String value) {
-        return new Reply(status, body, etag, location, blob, value, replayed, receipt);
+        return new Reply(status, body, etag, location, blob, value, approval, replayed, receipt);
     }
 
     public Reply asReplay() {
-        return new Reply(status, body, etag, location, blob, null, true, receipt);
+        return new Reply(status, body, etag, location, blob, null, null, true, receipt);
     }
 
     /** The same with what the write left in the audit. */
     public Reply receipt(@Nullable String value) {
-        return new Reply(status, body, etag, location, blob, cookie, replayed, value);
+        return new Reply(status, body, etag, location, blob, cookie, approval, replayed, value);
+    }
+
+    /** The same, of a dry run whose command would wait for approval under this policy. */
+    public Reply awaiting(String policy) {
+        return new Reply(status, body, etag, location, blob, cookie, policy, replayed, receipt);
     }
 
     /**

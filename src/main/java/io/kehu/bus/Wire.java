@@ -64,6 +64,7 @@ public final class Wire {
             Call.Mode mode,
             Call.Lane pool,
             Call.Meta meta,
+            Call.@Nullable Approval approval,
             long remainingMillis) {
         static SentCall of(Call call) {
             return new SentCall(
@@ -74,12 +75,13 @@ public final class Wire {
                     call.mode(),
                     call.pool(),
                     call.meta(),
+                    call.approval(),
                     call.remainingMillis());
         }
 
         Call call() {
             long deadline = Call.deadlineIn(remainingMillis);
-            return new Call(operationId, params, body, principal, mode, pool, meta, deadline);
+            return new Call(operationId, params, body, principal, mode, pool, meta, approval, deadline);
         }
     }
 
@@ -109,6 +111,7 @@ public final class Wire {
             @Nullable String location,
             Reply.@Nullable Download blob,
             @Nullable String cookie,
+            @Nullable String approval,
             boolean replayed,
             @Nullable String receipt) {
         static SentReply of(Reply reply) {
@@ -120,13 +123,14 @@ public final class Wire {
                     reply.location(),
                     reply.blob(),
                     reply.cookie(),
+                    reply.approval(),
                     reply.replayed(),
                     reply.receipt());
         }
 
         Reply reply() {
             Buffer bytes = body == null ? null : Buffer.buffer(body);
-            return new Reply(status, bytes, etag, location, blob, cookie, replayed, receipt);
+            return new Reply(status, bytes, etag, location, blob, cookie, approval, replayed, receipt);
         }
     }
 

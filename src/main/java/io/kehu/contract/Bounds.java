@@ -45,6 +45,23 @@ final class Bounds {
         }
     }
 
+    /** What may be shown of a command that waits for approval are top-level fields of its body, and of nothing else. */
+    void shown(JsonNode operation, String word, String where) {
+        JsonNode names = operation.path(word);
+        JsonNode content = resolve(operation.path("requestBody")).path("content");
+        JsonNode fields = content.isEmpty()
+                ? content
+                : resolve(content.elements().next().path("schema")).path("properties");
+        if (operation.has(word) && !(names.isArray() && operation.has("x-approval"))) {
+            defects.add(where + ": " + word + " is a list, beside x-approval");
+        }
+        names.forEach(name -> {
+            if (!fields.has(name.asText())) {
+                defects.add(where + ": " + word + " names " + name.asText() + ", which the body does not have");
+            }
+        });
+    }
+
     /** Objects say what they take, strings, arrays and numbers how much. */
     void check(String where, JsonNode schema, String at, Set<String> seen) {
         if (schema.path("$ref").isTextual() && !seen.add(schema.get("$ref").textValue() + at)) {

@@ -50,6 +50,8 @@ public final class Contract {
             "x-audience",
             "x-permission",
             "x-approval",
+            "x-approval-shows",
+            "x-approval-masks",
             "x-step-up",
             "x-idempotency",
             "x-body-limit",
@@ -57,6 +59,7 @@ public final class Contract {
             "x-pool",
             "x-stale-ok");
     private static final Pattern PERMISSION = Pattern.compile("[a-z]+(-[a-z]+)*:[a-z]+(-[a-z]+)*");
+    private static final Pattern POLICY = Pattern.compile("[a-z]+(-[a-z]+)*");
     private static final Pattern PLACEHOLDER = Pattern.compile("\\{([^}]*)}");
     private static final int DEFAULT_BODY_LIMIT_BYTES = 1 << 20;
     private static final int MAX_BODY_LIMIT_BYTES = 8 << 20;
@@ -252,10 +255,6 @@ public final class Contract {
             defects.add(where + ": a public operation is for everybody, without x-step-up");
         }
         boolean command = kind == Operation.Kind.COMMAND;
-        if (node.has("x-approval")) {
-            // Answering at once what ought to wait for a second person would be worse than not starting.
-            defects.add(where + ": x-approval cannot be honoured: this version has no approvals");
-        }
         Operation.Idempotency idempotency = word(
                 node,
                 "x-idempotency",
@@ -266,6 +265,20 @@ public final class Contract {
         if (idempotency != Operation.Idempotency.NONE && (!command || open)) {
             defects.add(where + ": only commands of a known caller can be idempotent by key");
         }
+        String approval = node.path("x-approval").textValue();
+        if (node.has("x-approval")) {
+            if (approval == null || !POLICY.matcher(approval).matches()) {
+                defects.add(where + ": x-approval must be the code of a policy");
+            }
+            if (!command || !audience.equals(EnumSet.of(Audience.STAFF)) || idempotency == Operation.Idempotency.NONE) {
+                defects.add(where + ": x-approval is for commands of staff that take an Idempotency-Key");
+            }
+            if (bounds.resolve(node.path("responses").path("202")).isMissingNode()) {
+                defects.add(where + ": x-approval needs the response 202");
+            }
+        }
+        bounds.shown(node, "x-approval-shows", where);
+        bounds.shown(node, "x-approval-masks", where);
         if (kind == Operation.Kind.QUERY && !(method.equals("get") || method.equals("post"))) {
             defects.add(where + ": a query is a GET, or a POST that carries search terms");
         }
@@ -330,6 +343,7 @@ public final class Contract {
                 kind == null ? Operation.Kind.QUERY : kind,
                 audience,
                 permission,
+                approval,
                 bounded(node, "x-step-up", 0, 1440, 0, where, defects),
                 idempotency == null ? Operation.Idempotency.NONE : idempotency,
                 bounded(node, "x-body-limit", 1, MAX_BODY_LIMIT_BYTES, DEFAULT_BODY_LIMIT_BYTES, where, defects),

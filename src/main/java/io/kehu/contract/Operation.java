@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param address the bus address of the domain that serves it: its tag
  * @param permission who may call it; null for everybody of the audience
+ * @param approval the code of the policy that may make it wait for a second person; null for none
  * @param stepUpMinutes how fresh the caller's last factor must be; 0 for any age
  * @param body the compiled schema of the JSON body; null where the operation takes none
  * @param bodyType the media type of the body; null where there is none
@@ -25,6 +26,7 @@ public record Operation(
         Kind kind,
         Set<Audience> audience,
         @Nullable String permission,
+        @Nullable String approval,
         int stepUpMinutes,
         Idempotency idempotency,
         int bodyLimitBytes,

@@ -11,6 +11,7 @@ import io.kehu.bus.Reply;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
+import io.kehu.sql.FourEyes;
 import io.kehu.sql.Past;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -90,23 +91,24 @@ final class CustomerService {
         }
         return Past.instant(call, database)
                 .compose(asOf -> store.find(call, call.id("customerId"), asOf))
-                .compose(customer -> unmask.isEmpty()
-                        ? Future.succeededFuture(reply(call, customer, unmask))
-                        : unmasked(call, customer, unmask));
+                .compose(found -> unmask.isEmpty()
+                        ? Future.succeededFuture(reply(call, found, unmask))
+                        : unmasked(call, found, unmask));
     }
 
     /** The reading is in the audit before the values leave. */
-    private Future<Reply> unmasked(Call call, Customer customer, Set<String> unmask) {
+    private Future<Reply> unmasked(Call call, FourEyes.Found<Customer> found, Set<String> unmask) {
         return database.write(call, tx -> {
             tx.kind("unmask");
-            tx.object("customer", customer.id(), customer.version());
-            return store.countUnmasking(tx, zone.getId(), UNMASK_PER_DAY).map(v -> reply(call, customer, unmask));
+            tx.object("customer", found.value().id(), found.value().version());
+            return store.countUnmasking(tx, zone.getId(), UNMASK_PER_DAY).map(v -> reply(call, found, unmask));
         });
     }
 
-    private static Reply reply(Call call, Customer customer, Set<String> unmask) {
-        return Reply.ok(json -> customer.toJson(json, view(call, unmask)))
-                .etag(customer.version() + (unmask.isEmpty() ? "" : ".u"));
+    private static Reply reply(Call call, FourEyes.Found<Customer> found, Set<String> unmask) {
+        Customer customer = found.value();
+        Reply shown = found.beside(Reply.ok(json -> customer.toJson(json, view(call, unmask))), customer.version());
+        return unmask.isEmpty() ? shown : shown.etag(customer.version() + ".u");
     }
 
     /**

@@ -9,6 +9,7 @@ import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.sql.Database;
+import io.kehu.sql.FourEyes;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
 import io.vertx.core.Future;
@@ -36,6 +37,9 @@ public final class CustomerStore {
             JOIN customer.sealed s ON s.id = c.id
             JOIN kehu.data_key k ON k.subject_id = c.id
             """;
+    /** Behind the columns of {@link #READ}: what waits for approval. */
+    private static final String READ_WITH_PENDING =
+            READ.replace(", k.wrapped\n", ", k.wrapped, " + FourEyes.pending("c.id") + "\n");
     /** The scope is today's, the values are of then; a ciphertext is opened by today's key or not at all. */
     private static final String READ_PAST = "SELECT " + columns(Fact.ALL) + """
             , s.personal, k.epoch, k.wrapped
@@ -116,6 +120,8 @@ public final class CustomerStore {
     /** The place of the first fact in {@link #columns}. */
     static final int FIRST_FACT = 9;
 
+    private static final int PENDING = FIRST_FACT + Fact.ALL.size() + 3;
+
     private final Database database;
     private final CustomerSeals seals;
 
@@ -151,11 +157,11 @@ public final class CustomerStore {
     }
 
     /** One round trip. Fails with {@code customer.notFound}, also out of scope. */
-    Future<Customer> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
+    Future<FourEyes.Found<Customer>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
         if (asOf == null) {
             Where where = readable(call.principal(), id);
-            return database.row(call, READ + where.sql(), where.values(), "customer.notFound")
-                    .map(this::opened);
+            return database.row(call, READ_WITH_PENDING + where.sql(), where.values(), "customer.notFound")
+                    .map(row -> new FourEyes.Found<>(opened(row), row.getString(PENDING)));
         }
         Where where = Where.inScopeOf(call.principal(), "live.branch_id", "live.manager_id")
                 .and("live.id = ?", id)
@@ -163,7 +169,7 @@ public final class CustomerStore {
                 .and("c.valid_from <= ?", asOf)
                 .and("c.valid_to > ?", asOf);
         return database.row(call, READ_PAST + where.sql(), where.values(), "customer.notFound")
-                .map(this::opened);
+                .map(row -> new FourEyes.Found<>(opened(row), null));
     }
 
     private static Where readable(Principal principal, UUID id) {

@@ -108,9 +108,11 @@ public final class EventLog {
             if (!principal.may(permission)) {
                 return false;
             }
-            boolean everybodys = branchId == null && ownerId == null;
+            // What has an owner and no branch concerns one person, whatever customers he sees.
+            boolean everybodys =
+                    branchId == null && (ownerId == null || principal.subject().equals(ownerId));
             return switch (principal.scope()) {
-                case ALL -> true;
+                case ALL -> everybodys || branchId != null;
                 case BRANCH ->
                     everybodys || (branchId != null && principal.branchIds().contains(branchId));
                 case OWN -> everybodys || principal.subject().equals(ownerId);

@@ -299,6 +299,7 @@ public final class ApiVerticle extends VerticleBase {
                         Gate.ifMatch(params),
                         Gate.purpose(request, params),
                         exchange.address),
+                operation.approval() == null ? null : new Call.Approval(operation.approval(), null),
                 Call.deadlineIn(operation.timeoutMillis()));
     }
 

@@ -9,19 +9,13 @@ import io.kehu.contract.Operation;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
-import io.vertx.core.eventbus.DeliveryOptions;
-import io.vertx.core.eventbus.ReplyException;
-import io.vertx.core.eventbus.ReplyFailure;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Function;
 
 /**
  * Step 5 of a request: hands a {@link Call} to whoever serves its operation. A domain of this process gets the record itself,
  * on the caller's event loop; another node gets it over the bus. Both answer alike.
  */
 public final class BusBridge {
-    /** Waits before each further attempt where nobody serves a domain: the last node may be about to be replaced. */
-    private static final int[] AGAIN_MILLIS = {50, 100, 200};
 
     private final Vertx vertx;
     private final int maxInFlight;
@@ -56,15 +50,16 @@ public final class BusBridge {
             inFlight.decrementAndGet();
             return Future.failedFuture(Problem.of("server.busy"));
         }
-        Function<Call, Future<Reply>> local = Operations.local(vertx, operation.id());
-        Future<Reply> reply = local == null ? remote(operation, call, 0) : Operations.invoke(local, call);
+        Future<Reply> reply = Operations.ask(vertx, operation.address(), call);
         if (!reply.isComplete()) {
             reply = inTime(operation, call, reply);
         }
-        return reply.compose(done -> done.body() == null || done.body().length() <= maxReplyBytes
-                        ? Future.succeededFuture(done)
-                        : Future.failedFuture(new IllegalStateException(
-                                operation.id() + " answered " + done.body().length() + " bytes")))
+        return reply.compose(
+                        done -> done.body() == null || done.body().length() <= maxReplyBytes
+                                ? Future.succeededFuture(done)
+                                : Future.failedFuture(new IllegalStateException(operation.id() + " answered "
+                                        + done.body().length() + " bytes")),
+                        failure -> Future.failedFuture(isLate(failure) ? late(operation) : failure))
                 .onComplete(done -> inFlight.decrementAndGet());
     }
 
@@ -86,50 +81,9 @@ public final class BusBridge {
         return first.future();
     }
 
-    private Future<Reply> remote(Operation operation, Call call, int attempt) {
-        DeliveryOptions options = new DeliveryOptions().setSendTimeout(Math.max(1, call.remainingMillis()));
-        return vertx.eventBus()
-                .<Wire.Outcome>request(operation.address(), call, options)
-                .compose(
-                        message -> {
-                            Wire.Outcome outcome = message.body();
-                            return outcome.reply() != null
-                                    ? Future.succeededFuture(outcome.reply())
-                                    : Future.failedFuture(
-                                            outcome.problem() != null
-                                                    ? outcome.problem()
-                                                    : Problem.of("server.failure"));
-                        },
-                        failure -> mayRepeat(failure, call, attempt)
-                                ? later(operation, call, attempt)
-                                : Future.failedFuture(refusal(operation, failure)));
-    }
-
-    /** Only where the call was certainly not run, and the caller still waits. */
-    private static boolean mayRepeat(Throwable failure, Call call, int attempt) {
-        return failure instanceof ReplyException reply
-                && reply.failureType() == ReplyFailure.NO_HANDLERS
-                && attempt < AGAIN_MILLIS.length
-                && call.remainingMillis() > AGAIN_MILLIS[attempt];
-    }
-
-    private Future<Reply> later(Operation operation, Call call, int attempt) {
-        Promise<Reply> promise = Promise.promise();
-        vertx.setTimer(
-                AGAIN_MILLIS[attempt],
-                id -> remote(operation, call, attempt + 1).onComplete(promise));
-        return promise.future();
-    }
-
-    private static Throwable refusal(Operation operation, Throwable failure) {
-        if (failure instanceof ReplyException reply) {
-            return switch (reply.failureType()) {
-                case NO_HANDLERS -> Problem.of("request.unavailable");
-                case TIMEOUT -> late(operation);
-                default -> failure;
-            };
-        }
-        return failure;
+    private static boolean isLate(Throwable failure) {
+        Problem problem = Problem.in(failure);
+        return problem != null && problem.code().equals("request.unknown");
     }
 
     private static Problem late(Operation operation) {

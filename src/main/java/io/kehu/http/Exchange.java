@@ -25,6 +25,7 @@ public final class Exchange {
     private static final CharSequence REPLAYED = HttpHeaders.createOptimized("Idempotency-Replayed");
     private static final CharSequence RECEIPT = HttpHeaders.createOptimized("Kehu-Receipt");
     private static final CharSequence DRY_RUN = HttpHeaders.createOptimized("Dry-Run");
+    private static final CharSequence APPROVAL = HttpHeaders.createOptimized("Kehu-Approval");
     private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
     private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
     private static final CharSequence NOSNIFF_HEADER = HttpHeaders.createOptimized("X-Content-Type-Options");
@@ -127,6 +128,9 @@ public final class Exchange {
         }
         if (dryRun) {
             response.putHeader(DRY_RUN, "true");
+        }
+        if (reply.approval() != null) {
+            response.putHeader(APPROVAL, reply.approval());
         }
         response.setStatusCode(reply.status());
         if (reply.body() == null) {

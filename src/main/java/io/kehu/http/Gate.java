@@ -112,7 +112,7 @@ public final class Gate {
                 .set(HttpHeaders.ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
                 .set(
                         HttpHeaders.ACCESS_CONTROL_EXPOSE_HEADERS,
-                        "ETag, Location, Kehu-Request-Id, Idempotency-Replayed, Dry-Run, Kehu-Receipt,"
+                        "ETag, Location, Kehu-Request-Id, Idempotency-Replayed, Dry-Run, Kehu-Approval, Kehu-Receipt,"
                                 + " Retry-After");
         if (!request.method().equals(HttpMethod.OPTIONS)) {
             return false;

@@ -137,6 +137,7 @@ public final class JobRun {
                 Call.Mode.EXECUTE,
                 Call.Lane.JOB,
                 meta,
+                null,
                 Call.deadlineIn(Jobs.CALL_MILLIS));
     }
 

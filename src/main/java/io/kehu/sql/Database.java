@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
+import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
@@ -161,6 +162,10 @@ public final class Database {
     /**
      * Runs a command: once per idempotency key, whatever happens to the caller.
      *
+     * <p>One under a four-eyes rule runs with the real rules too. Where the rule demands approval for what it came to, all of it
+     * is rolled back, and a second short transaction keeps the command as a pending change, its audit row, its events and the
+     * answer of its key: 202. A dry run says so with {@link Reply#approval}.
+     *
      * <p>In DRY_RUN everything runs with the real rules and is rolled back. A refusal by the rules of the business rolls
      * back too, then a second short transaction stores the key with it and audits it. A lost answer to COMMIT is
      * {@code request.unknown}: unknown, never failed; the caller repeats the key.
@@ -171,11 +176,13 @@ public final class Database {
         byte[] hash = hash(call);
         return connection(call).compose(connection -> {
             Tx tx = new Tx(connection, call, Ids.next());
-            return enter(tx, false, hash)
+            FourEyes eyes = new FourEyes(tx, answers);
+            Future<Void> entered = enter(tx, false, hash);
+            Future<Void> asked = eyes.ask(hash);
+            return entered.compose(v -> asked)
                     .compose(v -> apply(change, tx))
-                    .compose(
-                            reply -> call.mode() == Call.Mode.EXECUTE ? commit(tx, reply) : discard(tx, reply),
-                            failure -> abandon(tx, hash, failure))
+                    .compose(eyes::weigh)
+                    .compose(reply -> end(tx, hash, eyes, reply), failure -> abandon(tx, hash, failure))
                     .onComplete(done -> connection.close());
         });
     }
@@ -185,6 +192,10 @@ public final class Database {
      * the work moves inside it (a job's position, a consumer's cursor).
      */
     public Future<Chunk> bulk(Call call, Function<Tx, Future<Chunk>> rows) {
+        if (call.approval() != null) {
+            throw new IllegalStateException(
+                    call.operationId() + " is under a four-eyes rule, which this door does not ask");
+        }
         return connection(call).compose(connection -> {
             Tx tx = new Tx(connection, call, Ids.next());
             return enter(tx, true, new byte[0])
@@ -280,6 +291,18 @@ public final class Database {
         }
     }
 
+    private Future<Reply> end(Tx tx, byte[] hash, FourEyes eyes, Reply reply) {
+        if (tx.call().mode() == Call.Mode.DRY_RUN) {
+            return discard(tx, eyes.told(reply));
+        }
+        return eyes.demandsApproval() ? propose(tx, hash, eyes, reply) : commit(tx, reply);
+    }
+
+    /** Undoes what was done to see whether it can be, and keeps the command instead. */
+    private Future<Reply> propose(Tx tx, byte[] hash, FourEyes eyes, Reply reply) {
+        return discard(tx, reply).compose(undone -> second(tx, hash, kept -> eyes.propose(kept, hash, reply)));
+    }
+
     private Future<Reply> commit(Tx tx, Reply reply) {
         if (!tx.saysWhatItDid()) {
             return rollback(tx.connection())
@@ -353,19 +376,24 @@ public final class Database {
             if (problem == null || call.mode() != Call.Mode.EXECUTE || !Problems.isRefusal(problem)) {
                 return Future.failedFuture(meaning);
             }
-            return refuse(tx.connection(), call, hash, problem);
+            return second(tx, hash, refused -> {
+                refused.kind("refusal");
+                return refused.refuse(problem);
+            });
         });
     }
 
-    /** The second, short transaction of a refusal: its audit row and its key, plainly. */
-    private Future<Reply> refuse(SqlConnection connection, Call call, byte[] hash, Problem problem) {
+    /** The second, short transaction, of a command that was rolled back: what is kept of it, with its audit row and its key. */
+    private Future<Reply> second(Tx first, byte[] hash, Function<Tx, Future<Reply>> keep) {
+        SqlConnection connection = first.connection();
+        Call call = first.call();
         Tx tx = new Tx(connection, call, Ids.next());
-        tx.kind("refusal");
-        tx.code(problem);
         return enter(tx, false, hash)
-                .compose(v -> leaveAndCommit(tx, null))
+                .compose(v -> keep.apply(tx))
+                .compose(reply ->
+                        leaveAndCommit(tx, tx.refusal() == null ? reply : null).map(reply))
                 .transform(stored -> stored.succeeded()
-                        ? Future.failedFuture(problem)
+                        ? answer(tx, stored.result())
                         : rollback(connection)
                                 .transform(v -> Failures.isKeyTaken(stored.cause())
                                         ? replay(connection, call, hash)
@@ -411,13 +439,18 @@ public final class Database {
         return connection.query("ROLLBACK").execute().<Void>mapEmpty().otherwiseEmpty();
     }
 
-    /** What makes two commands the same: the parameters and the body, and the version they were meant for. */
+    /**
+     * What makes two commands the same: the operation, the parameters, among them the version they were meant for, and the body;
+     * in the one form that also travels between nodes.
+     */
     private static byte[] hash(Call call) {
         MessageDigest digest = Sha256.start();
-        digest.update(call.params().toString().getBytes(StandardCharsets.UTF_8));
+        digest.update(call.operationId().getBytes(StandardCharsets.UTF_8));
+        digest.update((byte) 0);
+        digest.update(Json.bytes(call.params()));
         digest.update((byte) 0);
         if (call.body() != null) {
-            digest.update(call.body().toString().getBytes(StandardCharsets.UTF_8));
+            digest.update(Json.bytes(call.body()));
         }
         return digest.digest();
     }

@@ -13,6 +13,7 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
+import java.math.BigDecimal;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,6 +33,8 @@ public final class Tx {
     private @Nullable OffsetDateTime now;
     private @Nullable Problem refusal;
     private @Nullable String receipt;
+    private @Nullable BigDecimal amount;
+    private @Nullable Long count;
 
     Tx(SqlConnection connection, Call call, UUID auditId) {
         this.connection = connection;
@@ -117,6 +120,50 @@ public final class Tx {
         audit.put("object_type", type).put("object_id", id.toString()).put("object_version", version);
     }
 
+    /**
+     * The measure of this change, by which a policy tells what has to be approved by whom. What is not said counts as more
+     * than every threshold.
+     *
+     * @param amount of money in CNY, or null
+     * @param count of things, or null
+     */
+    public void weighs(@Nullable BigDecimal amount, @Nullable Long count) {
+        this.amount = amount;
+        this.count = count;
+    }
+
+    @Nullable
+    BigDecimal amount() {
+        return amount;
+    }
+
+    @Nullable
+    Long count() {
+        return count;
+    }
+
+    /** The object that was there before; null where the change made it, which its answer tells by a Location. */
+    @Nullable
+    UUID touched(Reply reply) {
+        String id = audit.path("object_id").textValue();
+        return id == null || reply.location() != null ? null : UUID.fromString(id);
+    }
+
+    @Nullable
+    String objectType() {
+        return audit.path("object_type").textValue();
+    }
+
+    /** Of the object, after the change. */
+    long version() {
+        return audit.path("object_version").longValue();
+    }
+
+    /** Names the approval that the audit row is about. */
+    void approval(UUID id) {
+        audit.put("approval_id", id.toString());
+    }
+
     /** Another kind than an ordinary write, e.g. {@code sign-in} or {@code setting}. */
     public void kind(String kind) {
         audit.put("kind", kind);
@@ -171,6 +218,9 @@ public final class Tx {
                 .put("request_id", meta.requestId())
                 .put("purpose", meta.purpose())
                 .put("key", call.mode() == Call.Mode.EXECUTE ? meta.idempotencyKey() : null);
+        if (call.approval() != null && call.approval().id() != null) {
+            row.put("approval_id", call.approval().id().toString());
+        }
         row.setAll(audit);
         return row;
     }

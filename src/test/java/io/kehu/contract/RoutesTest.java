@@ -32,6 +32,7 @@ class RoutesTest {
                 kind,
                 Set.of(Principal.Audience.STAFF),
                 null,
+                null,
                 0,
                 Operation.Idempotency.NONE,
                 1,

@@ -18,8 +18,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The same requests to one node that does everything, and to a node with HTTP only whose domains run on another node: both
- * must answer alike. Each case runs in both houses and yields what was answered; ids and times are made equal before.
+ * The same requests to one node that does everything, and to a node with HTTP only whose domains run on two others, so that an
+ * approved command is carried out by another node than the one that decides: both must answer alike. Each case runs in both houses and yields what was answered; ids and times are made equal before.
  */
 class TwoNodesTest {
     private static final int SMALL_PAGE = 2;
@@ -28,9 +28,15 @@ class TwoNodesTest {
     private static House two;
 
     /** A running Kehu, however many nodes it has, and somebody in it. */
-    private record House(TestKehu kehu, Caller administrator, Caller auditor, UUID head) {
+    private record House(TestKehu kehu, Caller administrator, Caller colleague, Caller auditor, UUID head) {
         static House of(TestKehu kehu) {
-            return new House(kehu, kehu.caller("administrator"), kehu.caller("auditor"), kehu.headOffice());
+            kehu.sql("UPDATE iam.approval_policy SET enabled = true WHERE code = 'parameter'");
+            return new House(
+                    kehu,
+                    kehu.caller("administrator"),
+                    kehu.caller("administrator"),
+                    kehu.caller("auditor"),
+                    kehu.headOffice());
         }
 
         Answer open(String code, String name, String... headers) {
@@ -60,9 +66,12 @@ class TwoNodesTest {
         int portOfHttp = TestServers.freePort();
         int portOfDomains = TestServers.freePort();
         TestKehu both = TestKehu.prepare(Map.of());
-        List<String> members = List.of("127.0.0.1:" + portOfHttp, "127.0.0.1:" + portOfDomains);
+        int portOfParameters = TestServers.freePort();
+        List<String> members =
+                List.of("127.0.0.1:" + portOfHttp, "127.0.0.1:" + portOfDomains, "127.0.0.1:" + portOfParameters);
         both.addNode(node(both.settings(), "http", true, List.of("none"), portOfHttp, members));
-        both.addNode(node(both.settings(), "domains", false, List.of("all"), portOfDomains, members));
+        both.addNode(node(both.settings(), "domains", false, List.of("iam", "customer"), portOfDomains, members));
+        both.addNode(node(both.settings(), "parameters", false, List.of("ops"), portOfParameters, members));
         two = House.of(both);
     }
 
@@ -145,6 +154,23 @@ class TwoNodesTest {
                             h.administrator.patch(path, made.etag(), "{\"name\": \"新名 𠮷\"}"),
                             h.administrator.patch(path, made.etag(), "{\"name\": \"更新\"}"));
                 }),
+                new Named("a change waits, is shown, approved and carried out", h -> {
+                    String path = "/v1/parameters/alert.memory";
+                    Answer read = h.administrator.get(path);
+                    String value = "{\"value\": \"71.5\"}";
+                    Answer dry = h.administrator.patch(path, read.etag(), value, "Dry-Run", "true");
+                    Answer waits = h.administrator.patch(path, read.etag(), value, "Idempotency-Key", "waits");
+                    Answer again = h.administrator.patch(path, read.etag(), value, "Idempotency-Key", "waits");
+                    String approval = waits.header("Location");
+                    return List.of(
+                            dry,
+                            waits,
+                            again,
+                            h.administrator.post(approval + "/approve", "{}"),
+                            h.colleague.post(approval + "/approve", "{}"),
+                            h.auditor.get(approval),
+                            h.administrator.get(path));
+                }),
                 new Named("a list, its pages, and a cursor of another caller", h -> {
                     Answer first = h.administrator.get("/v1/branches?limit=" + SMALL_PAGE);
                     String next = "/v1/branches?limit=" + SMALL_PAGE + "&cursor="
@@ -180,6 +206,7 @@ class TwoNodesTest {
                 .replaceAll("kehu-receipt=\\[ID:[0-9a-f]{64}]", "kehu-receipt=[ID:LEAF]")
                 .replaceAll("\"requestId\":\"[^\"]*\"", "\"requestId\":\"R\"")
                 .replaceAll("\"next\":\"[^\"]*\"", "\"next\":\"N\"")
+                .replaceAll("\"(madeByName|byName)\":\"[^\"]*\"", "\"$1\":\"W\"")
                 .replaceAll("20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "TIME")
                 // The fractional seconds of a time, and with them the length, are as long as they need to be.
                 .replaceAll("content-length=\\[[0-9]+]", "content-length=[L]");

@@ -42,7 +42,8 @@ final class BranchService {
     Future<Reply> get(Call call) {
         return Past.instant(call, database)
                 .compose(asOf -> store.find(call, call.id("branchId"), asOf))
-                .map(branch -> Reply.ok(branch::toJson).etag(branch.version()));
+                .map(found -> found.beside(
+                        Reply.ok(found.value()::toJson), found.value().version()));
     }
 
     /** Opens a branch below another. Problems: branch.parentUnknown, branch.parentClosed, branch.codeTaken, branch.tooDeep. */

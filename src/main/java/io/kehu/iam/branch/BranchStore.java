@@ -4,6 +4,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.sql.Database;
+import io.kehu.sql.FourEyes;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
@@ -19,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 final class BranchStore {
     private static final String COLUMNS = "id, parent_id, code, name, state, tree, depth, version, valid_from";
     private static final String FIND = "SELECT " + COLUMNS + " FROM iam.branch WHERE id = $1";
+    private static final String FIND_WITH_PENDING =
+            "SELECT " + COLUMNS + ", " + FourEyes.pending("b.id") + " FROM iam.branch b WHERE id = $1";
     private static final String FIND_AS_OF =
             "SELECT " + COLUMNS + " FROM iam.branch_all WHERE id = $1 AND valid_from <= $2 AND valid_to > $2";
     private static final String LOCK = FIND + " FOR UPDATE";
@@ -54,11 +57,12 @@ final class BranchStore {
         return database.query(call, sql, where.values());
     }
 
-    Future<Branch> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
-        return (asOf == null
-                        ? database.row(call, FIND, Tuple.of(id), "branch.notFound")
-                        : database.row(call, FIND_AS_OF, Tuple.of(id, asOf), "branch.notFound"))
-                .map(Branch::from);
+    Future<FourEyes.Found<Branch>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
+        return asOf == null
+                ? database.row(call, FIND_WITH_PENDING, Tuple.of(id), "branch.notFound")
+                        .map(row -> FourEyes.Found.of(Branch.from(row), row))
+                : database.row(call, FIND_AS_OF, Tuple.of(id, asOf), "branch.notFound")
+                        .map(row -> new FourEyes.Found<>(Branch.from(row), null));
     }
 
     Future<Void> lockTree(Tx tx) {

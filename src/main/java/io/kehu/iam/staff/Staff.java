@@ -117,6 +117,13 @@ public record Staff(
         return branchId.equals(other.branchId) && roles.equals(other.roles) && state.equals(other.state);
     }
 
+    /** Whether this state of a person allows anything that the other did not: roles, a place, or to work at all. */
+    boolean givesRightsBeyond(Staff other) {
+        return !branchId.equals(other.branchId)
+                || !other.roles.containsAll(roles)
+                || (state.equals("active") && !other.state.equals("active"));
+    }
+
     Buffer sealed(Vault vault, Vault.Key key) {
         byte[] personal =
                 Json.object().put("name", name).put("phone", phone).toString().getBytes(StandardCharsets.UTF_8);

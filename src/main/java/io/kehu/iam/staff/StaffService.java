@@ -84,7 +84,8 @@ final class StaffService {
     Future<Reply> get(Call call) {
         return Past.instant(call, database)
                 .compose(asOf -> store.find(call, call.id("staffId"), asOf))
-                .map(staff -> Reply.ok(staff::toJson).etag(staff.version()));
+                .map(found -> found.beside(
+                        Reply.ok(found.value()::toJson), found.value().version()));
     }
 
     /**
@@ -144,7 +145,9 @@ final class StaffService {
                         call,
                         tx -> store.mustBeOpen(tx, draft.branchId())
                                 .compose(v -> store.insert(tx, draft, hash))
+                                .compose(staff -> store.hold(tx, staff.id()).map(staff))
                                 .map(staff -> {
+                                    tx.weighs(null, 1L);
                                     tx.event(Event.of("staff.created", staff.id(), staff.version(), READ)
                                             .within(staff.branchId(), null));
                                     return created(staff, given == null ? password : null);
@@ -190,10 +193,15 @@ final class StaffService {
         if (!after.hasRightsOf(before) && before.id().equals(tx.principal().subject())) {
             return Future.failedFuture(Problem.of("staff.ownRights"));
         }
+        tx.weighs(null, after.givesRightsBeyond(before) ? 1L : 0L);
         Future<Void> placed = after.branchId().equals(before.branchId())
                 ? Future.succeededFuture()
                 : store.mustBeOpen(tx, after.branchId());
         return placed.compose(v -> store.update(tx, locked, before, after))
+                .compose(staff -> (tx.call().json().has("roles")
+                                ? store.release(tx, staff.id())
+                                : Future.<Void>succeededFuture())
+                        .map(staff))
                 .compose(staff -> store.mustHaveAdministrator(tx).map(staff));
     }
 

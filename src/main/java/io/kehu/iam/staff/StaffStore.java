@@ -5,6 +5,7 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
 import io.kehu.sql.Database;
+import io.kehu.sql.FourEyes;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
@@ -22,6 +23,8 @@ final class StaffStore {
     private static final String INSERT_KEY =
             "INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped) VALUES ($1, 'staff', $2, $3)";
     private static final String SELECT = "SELECT " + Staff.COLUMNS + " FROM " + Staff.TABLES + " ";
+    private static final String SELECT_WITH_PENDING =
+            "SELECT " + Staff.COLUMNS + ", " + FourEyes.pending("s.id") + " FROM " + Staff.TABLES + " ";
     private static final String SELECT_PAST =
             "SELECT " + Staff.COLUMNS + " FROM iam.staff_all s JOIN kehu.data_key k ON k.subject_id = s.id ";
     private static final String LOCK = SELECT + "WHERE s.id = $1 FOR UPDATE OF s";
@@ -40,6 +43,11 @@ final class StaffStore {
     private static final String END_SESSIONS = """
             UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'staff'
             WHERE subject_id = $1 AND revoked_at IS NULL""";
+    /** Whoever made an account alone holds it until somebody else has approved its rights. */
+    private static final String HOLD = "INSERT INTO iam.held_account AS h (id, by_id) VALUES ($1, $2)"
+            + " ON CONFLICT (id) DO UPDATE SET by_id = excluded.by_id";
+
+    private static final String RELEASE = "DELETE FROM iam.held_account WHERE id = $1";
     private static final String ROLES = "SELECT code, name_en, name_zh, permissions, scope FROM iam.role ORDER BY code";
 
     private static final String ANY_BRANCH = "SELECT EXISTS (SELECT FROM iam.branch) AS there";
@@ -79,13 +87,16 @@ final class StaffStore {
         return database.query(call, sql, where.values());
     }
 
-    Future<Staff> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
+    Future<FourEyes.Found<Staff>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
         Where where = visible(call.principal()).and("s.id = ?", id);
         if (asOf != null) {
             where.and("s.valid_from <= ?", asOf).and("s.valid_to > ?", asOf);
         }
-        return database.row(call, (asOf == null ? SELECT : SELECT_PAST) + where.sql(), where.values(), "staff.notFound")
-                .map(row -> Staff.from(row, vault));
+        return asOf == null
+                ? database.row(call, SELECT_WITH_PENDING + where.sql(), where.values(), "staff.notFound")
+                        .map(row -> FourEyes.Found.of(Staff.from(row, vault), row))
+                : database.row(call, SELECT_PAST + where.sql(), where.values(), "staff.notFound")
+                        .map(row -> new FourEyes.Found<>(Staff.from(row, vault), null));
     }
 
     Future<RowSet<Row>> roles(Call call) {
@@ -153,6 +164,23 @@ final class StaffStore {
                                 ? Future.succeededFuture()
                                 : tx.query(END_SESSIONS, Tuple.of(after.id())))
                         .map(v -> stored(after, row)));
+    }
+
+    /** What one person did alone with an account is his until another one vouches for its rights. */
+    Future<Void> hold(Tx tx, UUID staff) {
+        return isApproved(tx)
+                ? Future.succeededFuture()
+                : tx.query(HOLD, Tuple.of(staff, tx.principal().subject())).mapEmpty();
+    }
+
+    /** Another person approved what this account may do, and so that it is somebody's own. */
+    Future<Void> release(Tx tx, UUID staff) {
+        return isApproved(tx) ? tx.query(RELEASE, Tuple.of(staff)).mapEmpty() : Future.succeededFuture();
+    }
+
+    private static boolean isApproved(Tx tx) {
+        Call.Approval approval = tx.call().approval();
+        return approval != null && approval.id() != null;
     }
 
     // What a new bank begins with

@@ -39,7 +39,8 @@ final class ParameterService {
     Future<Reply> get(Call call) {
         return Past.instant(call, database)
                 .compose(asOf -> store.find(call, asOf))
-                .map(parameter -> Reply.ok(parameter::toJson).etag(parameter.version()));
+                .map(found -> found.beside(
+                        Reply.ok(found.value()::toJson), found.value().version()));
     }
 
     /** Problems: parameter.nameTaken, parameter.kindMismatch, parameter.outOfBounds, parameter.boundsCrossed. */
@@ -75,7 +76,7 @@ final class ParameterService {
     Future<Reply> versions(Call call) {
         Page page = Page.of(call, mac);
         return store.find(call, null)
-                .compose(parameter -> store.versions(call, parameter.id(), page))
+                .compose(found -> store.versions(call, found.value().id(), page))
                 .map(rows -> Reply.ok(page.write(
                         rows,
                         row -> List.of(row.getLong("version").toString()),

@@ -2,6 +2,7 @@ package io.kehu.ops.parameter;
 
 import io.kehu.bus.Call;
 import io.kehu.sql.Database;
+import io.kehu.sql.FourEyes;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
@@ -18,6 +19,8 @@ final class ParameterStore {
     private static final String COLUMNS =
             "id, name, kind, value, unit, least, most, about_en, about_zh, version, valid_from";
     private static final String FIND = "SELECT " + COLUMNS + " FROM ops.parameter WHERE name = $1";
+    private static final String FIND_WITH_PENDING =
+            "SELECT " + COLUMNS + ", " + FourEyes.pending("p.id") + " FROM ops.parameter p WHERE name = $1";
     private static final String FIND_AS_OF =
             "SELECT " + COLUMNS + " FROM ops.parameter_all WHERE name = $1 AND valid_from <= $2 AND valid_to > $2";
     private static final String LOCK = FIND + " FOR UPDATE";
@@ -42,12 +45,13 @@ final class ParameterStore {
         return database.query(call, sql, where.values());
     }
 
-    Future<Parameter> find(Call call, @Nullable OffsetDateTime asOf) {
+    Future<FourEyes.Found<Parameter>> find(Call call, @Nullable OffsetDateTime asOf) {
         String name = call.text("name");
-        return (asOf == null
-                        ? database.row(call, FIND, Tuple.of(name), "parameter.notFound")
-                        : database.row(call, FIND_AS_OF, Tuple.of(name, asOf), "parameter.notFound"))
-                .map(Parameter::from);
+        return asOf == null
+                ? database.row(call, FIND_WITH_PENDING, Tuple.of(name), "parameter.notFound")
+                        .map(row -> FourEyes.Found.of(Parameter.from(row), row))
+                : database.row(call, FIND_AS_OF, Tuple.of(name, asOf), "parameter.notFound")
+                        .map(row -> new FourEyes.Found<>(Parameter.from(row), null));
     }
 
     Future<RowSet<Row>> versions(Call call, UUID id, Page page) {

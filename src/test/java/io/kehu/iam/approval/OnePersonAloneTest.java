@@ -1,0 +1,201 @@
+package io.kehu.iam.approval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.kehu.TestKehu;
+import io.kehu.TestKehu.Answer;
+import io.kehu.TestKehu.Caller;
+import io.kehu.iam.staff.DemoStaff;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.UUID;
+import net.jqwik.api.EdgeCasesMode;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.ShrinkingMode;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
+import net.jqwik.api.lifecycle.AfterContainer;
+import net.jqwik.api.lifecycle.BeforeContainer;
+
+/**
+ * One person with every permission there is, who prepared accounts of his own before a second person was ever asked for, against
+ * the rule that two are needed. He enters, edits, decides, withdraws, repeats, gives rights, takes people on and changes the
+ * rules, with every account he has, in any order. Colleagues who could decide are there and do nothing. Nothing may ever change.
+ */
+class OnePersonAloneTest {
+    private static final String[] EVERYTHING = {
+        "administrator", "branch-head", "operator", "customer-manager", "auditor"
+    };
+    private static final String POLICIES = "/v1/approval-policies/";
+    private static final List<String> CODES =
+            List.of("approval-policy", "staff-rights", "customer-entry", "customer-import", "parameter");
+    private static final UUID BRANCH = DemoStaff.id("SH-PD");
+
+    private static final Set<String> REFUSALS = new HashSet<>();
+
+    private static TestKehu kehu;
+
+    @BeforeContainer
+    static void start() {
+        kehu = TestKehu.start();
+        for (int i = 0; i < 3; i++) {
+            kehu.staff(BRANCH, EVERYTHING);
+        }
+    }
+
+    @AfterContainer
+    static void stop() {
+        kehu.close();
+    }
+
+    /** What two people have to agree on, as one text. */
+    private static String everythingGuarded() {
+        return kehu.value("""
+                SELECT (SELECT string_agg(name || value || version, ',' ORDER BY name) FROM ops.parameter)
+                    || (SELECT string_agg(code || enabled || levels || branch_rule || expiry_minutes || version, ',' ORDER BY code)
+                        FROM iam.approval_policy)
+                    || (SELECT string_agg(id::text || roles::text || state || branch_id || rights, ',' ORDER BY id) FROM iam.staff)
+                    || (SELECT count(*) || 'x' || coalesce(sum(version), 0) FROM customer.customer)
+                    || (SELECT count(*) FROM iam.approval WHERE state IN ('approved', 'executed'))
+                    || (SELECT count(*) FROM iam.approval_decision WHERE verdict = 'approve')""");
+    }
+
+    /** The person with all accounts, and what he remembers. */
+    private static final class Lone {
+        final List<Caller> accounts = new ArrayList<>();
+        final List<String> approvals = new ArrayList<>();
+        final List<String[]> sent = new ArrayList<>();
+        final String customer;
+        final Random random;
+
+        /** Everything that is free while no policy is enabled; the last thing is to enable them. */
+        Lone(Random random) {
+            this.random = random;
+            kehu.sql("UPDATE iam.approval_policy SET enabled = false");
+            accounts.add(kehu.signIn(kehu.staff(BRANCH, EVERYTHING)));
+            accounts.add(prepared(accounts.get(0)));
+            accounts.add(prepared(accounts.get(1)));
+            customer = accounts.get(0)
+                    .post("/v1/customers", "{\"kind\": \"person\", \"name\": \"某客户\"}")
+                    .is(201)
+                    .header("Location");
+            for (String code : List.of("parameter", "customer-entry")) {
+                Caller self = accounts.get(0);
+                Answer on =
+                        self.patch(POLICIES + code, self.get(POLICIES + code).etag(), "{\"enabled\": true}");
+                if (on.status() == 202) {
+                    // The first one is in force already: an honest colleague agrees to the second.
+                    Caller colleague = kehu.signIn(kehu.staff(BRANCH, EVERYTHING));
+                    assertThat(colleague
+                                    .post(on.header("Location") + "/approve", "{}")
+                                    .is(200)
+                                    .at("/state")
+                                    .asText())
+                            .isEqualTo("executed");
+                }
+            }
+        }
+
+        private static Caller prepared(Caller by) {
+            UUID made = UUID.fromString(takeOn(by).is(201).at("/id").asText());
+            kehu.sql("UPDATE iam.staff SET must_change = false WHERE id = ?", made);
+            return kehu.signIn(made);
+        }
+
+        private static Answer takeOn(Caller by) {
+            return by.post(
+                    "/v1/staff", """
+                    {"username": "l%s", "name": "影子", "branchId": "%s", "roles": ["administrator", "branch-head", "operator"]}""".formatted(UUID.randomUUID().toString().substring(0, 12), BRANCH));
+        }
+
+        private <T> T any(List<T> of) {
+            return of.get(random.nextInt(of.size()));
+        }
+
+        private void heard(Answer answer) {
+            if (answer.status() >= 400) {
+                REFUSALS.add(answer.code());
+            }
+            assertThat(answer.status()).as(answer.text()).isLessThan(500);
+            if (answer.status() == 202) {
+                approvals.add(answer.header("Location"));
+            }
+        }
+
+        private void send(Caller by, String method, String path, String etag, String body) {
+            String key = UUID.randomUUID().toString();
+            sent.add(new String[] {method, path, etag, body, key});
+            again(by, sent.get(sent.size() - 1));
+        }
+
+        private void again(Caller by, String[] request) {
+            heard(
+                    request[2].isEmpty()
+                            ? by.send(request[0], request[1], request[3], "Idempotency-Key", request[4])
+                            : by.patch(request[1], request[2], request[3], "Idempotency-Key", request[4]));
+        }
+
+        private void patch(Caller by, String path, String body) {
+            send(by, "PATCH", path, by.get(path).is(200).etag(), body);
+        }
+
+        void act(int action) {
+            Caller by = any(accounts);
+            switch (action) {
+                case 0 ->
+                    patch(by, "/v1/parameters/admission.users", "{\"value\": \"" + (1 + random.nextInt(9)) + "\"}");
+                case 1 -> patch(by, POLICIES + any(CODES), "{\"enabled\": " + random.nextBoolean() + "}");
+                case 2 ->
+                    patch(
+                            by,
+                            POLICIES + any(CODES),
+                            "{\"levels\": [{\"approvers\": 1, \"permission\": \"approval:read\"}], \"branchRule\": \"any\"}");
+                case 3 -> heard(takeOn(by));
+                case 4 -> patch(by, "/v1/staff/" + any(accounts).id, "{\"roles\": [\"administrator\", \"risk\"]}");
+                case 5 -> patch(by, customer, "{\"name\": \"改名" + random.nextInt(9) + "\"}");
+                case 6 -> send(by, "POST", "/v1/customers", "", "{\"kind\": \"person\", \"name\": \"新客户\"}");
+                case 7 -> {
+                    if (!sent.isEmpty()) {
+                        again(by, any(sent));
+                    }
+                }
+                case 8 -> decide(by, "/withdraw", null);
+                case 9 -> decide(by, "/reject", "{\"reason\": \"x\"}");
+                default -> decide(by, "/approve", "{}");
+            }
+        }
+
+        private void decide(Caller by, String how, String body) {
+            if (!approvals.isEmpty()) {
+                heard(by.post(
+                        any(approvals) + how,
+                        body,
+                        "Idempotency-Key",
+                        UUID.randomUUID().toString()));
+            }
+        }
+    }
+
+    @Property(tries = 12, shrinking = ShrinkingMode.OFF, edgeCases = EdgeCasesMode.NONE)
+    void nothingThatTakesTwoHappensByOne(
+            @ForAll long seed, @ForAll @Size(40) List<@IntRange(min = 0, max = 19) Integer> actions) {
+        Lone lone = new Lone(new Random(seed));
+        String before = everythingGuarded();
+        lone.act(0);
+        // Half of all acts are approvals of whatever waits.
+        actions.forEach(lone::act);
+        lone.approvals.forEach(
+                path -> lone.accounts.forEach(account -> lone.heard(account.post(path + "/approve", "{}"))));
+        assertThat(everythingGuarded()).isEqualTo(before);
+    }
+
+    /** He came as far as the rules that hold him back. */
+    @AfterContainer
+    static void heWasRefusedForTheReasonsThatCount() {
+        assertThat(REFUSALS).contains("approval.ownChange", "approval.sameHand", "approval.ended");
+    }
+}
