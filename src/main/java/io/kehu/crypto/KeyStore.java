@@ -1,22 +1,14 @@
 package io.kehu.crypto;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kehu.bus.Json;
-import java.nio.charset.StandardCharsets;
+import io.kehu.crypto.KeyFiles.Keys;
 import java.nio.file.Path;
 import java.security.SecureRandom;
-import java.util.Arrays;
 import java.util.Base64;
 import java.util.Collections;
-import java.util.EnumMap;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Objects;
-import java.util.TreeMap;
 import java.util.function.Consumer;
 import javax.crypto.Mac;
 import org.bouncycastle.crypto.params.Ed25519PrivateKeyParameters;
@@ -43,26 +35,22 @@ public final class KeyStore {
     /** Length of every key, in bytes. */
     public static final int KEY_BYTES = 32;
 
-    private static final int FORMAT = 1;
     /** A version travels as one byte in blind indexes and stored answers. */
-    private static final int VERSION_MAX = 255;
+    static final int VERSION_MAX = 255;
 
     /** Between two looks at the files for a key that is not known. */
     private static final long SEEK_NANOS = 1_000_000_000L;
-    /** A master that changes between the readings of the two files is there at the next one. */
-    private static final int READINGS = 3;
-
-    private static final String MASTER_FILE = "master.json";
-    private static final String KEYS_FILE = "keys.json";
 
     private final KeyFolder folder;
+    private final KeyFiles files;
     private final SecureRandom random = new SecureRandom();
     private volatile Keys keys;
     private long soughtNanos = System.nanoTime() - SEEK_NANOS;
 
     private KeyStore(KeyFolder folder, boolean mayCreate) {
         this.folder = folder;
-        boolean there = folder.has(KEYS_FILE) || folder.has(MASTER_FILE);
+        this.files = new KeyFiles(folder);
+        boolean there = files.any();
         if (!there && !mayCreate) {
             throw new Refused("there are no keys in " + folder);
         }
@@ -71,7 +59,7 @@ public final class KeyStore {
         }
         folder.check();
         // A second node that starts at the same moment waits here and then finds the keys of the first.
-        this.keys = there ? load() : folder.alone(() -> folder.has(KEYS_FILE) ? load() : create());
+        this.keys = there ? files.load() : folder.alone(() -> files.whole() ? files.load() : create());
     }
 
     /**
@@ -99,29 +87,8 @@ public final class KeyStore {
         /** Makes name tokens; a new one fills a second column. */
         TOKENS;
 
-        private String field() {
+        String field() {
             return name().toLowerCase(Locale.ROOT);
-        }
-    }
-
-    /** All keys at one moment: not changed once published, so that a reader never sees half a rotation. */
-    private static final class Keys {
-        byte[] master = new byte[0];
-        String masterId = "";
-        final Map<Kind, TreeMap<Integer, byte[]>> versions = new EnumMap<>(Kind.class);
-        final LinkedHashMap<String, SigningKey> signing = new LinkedHashMap<>();
-        String kid = "";
-        final LinkedHashMap<String, SigningKey> sealing = new LinkedHashMap<>();
-        String sealingKid = "";
-
-        Keys() {
-            for (Kind kind : Kind.values()) {
-                versions.put(kind, new TreeMap<>());
-            }
-        }
-
-        NavigableMap<Integer, byte[]> of(Kind kind) {
-            return Objects.requireNonNull(versions.get(kind));
         }
     }
 
@@ -260,20 +227,20 @@ public final class KeyStore {
      */
     public synchronized void rotateMaster() {
         keys = folder.alone(() -> {
-            Keys old = load();
-            Keys next = load();
+            Keys old = files.load();
+            Keys next = files.load();
             next.master = freshKey();
             next.masterId = freshId();
-            writeMasters(old, next);
-            writeKeys(next);
-            writeMasters(next);
+            files.writeMasters(old, next);
+            files.writeKeys(next);
+            files.writeMasters(next);
             return next;
         });
     }
 
     /** Reads the files again, after another node has changed them. */
     public synchronized void reload() {
-        keys = load();
+        keys = files.load();
     }
 
     @Override
@@ -285,9 +252,9 @@ public final class KeyStore {
 
     private synchronized Keys change(Consumer<Keys> change) {
         Keys changed = folder.alone(() -> {
-            Keys next = load(); // from the files, because another node may have changed them meanwhile
+            Keys next = files.load(); // from the files, because another node may have changed them meanwhile
             change.accept(next);
-            writeKeys(next);
+            files.writeKeys(next);
             return next;
         });
         keys = changed;
@@ -329,8 +296,8 @@ public final class KeyStore {
             append(fresh, kind);
         }
         addSigning(fresh);
-        writeMasters(fresh);
-        writeKeys(fresh);
+        files.writeMasters(fresh);
+        files.writeKeys(fresh);
         return fresh;
     }
 
@@ -344,142 +311,5 @@ public final class KeyStore {
         byte[] id = new byte[6];
         random.nextBytes(id);
         return Base64.getUrlEncoder().withoutPadding().encodeToString(id);
-    }
-
-    // ---- files
-
-    private Keys load() {
-        for (int reading = 1; ; reading++) {
-            Map<String, byte[]> masters = new HashMap<>();
-            JsonNode masterFile = folder.read(MASTER_FILE, FORMAT);
-            for (var entry : masterFile.path("masters").properties()) {
-                masters.put(entry.getKey(), folder.strong(decode(entry.getValue(), MASTER_FILE), "the master key"));
-            }
-            JsonNode file = folder.read(KEYS_FILE, FORMAT);
-            byte[] master = masters.get(file.path("master").asText());
-            if (master != null) {
-                return unwrapped(file, master);
-            }
-            if (reading == READINGS) {
-                throw new Refused(folder + "/" + MASTER_FILE + " does not hold the master key of " + KEYS_FILE);
-            }
-        }
-    }
-
-    private Keys unwrapped(JsonNode file, byte[] master) {
-        Keys loaded = new Keys();
-        loaded.master = master;
-        loaded.masterId = file.path("master").asText();
-        loaded.kid = file.path("kid").asText();
-        for (Kind kind : Kind.values()) {
-            loadVersions(file.path(kind.field()), kind, loaded);
-        }
-        for (var entry : file.path("signing").properties()) {
-            loaded.signing.put(entry.getKey(), signingKey(master, "signing", entry.getKey(), entry.getValue()));
-        }
-        loaded.sealingKid = file.path("sealingKid").asText();
-        for (var entry : file.path("sealing").properties()) {
-            loaded.sealing.put(entry.getKey(), signingKey(master, "sealing", entry.getKey(), entry.getValue()));
-        }
-        SigningKey current = loaded.signing.get(loaded.kid);
-        if (current == null || current.privateKey() == null) {
-            throw new Refused(folder + "/" + KEYS_FILE + " holds no signing key");
-        }
-        return loaded;
-    }
-
-    private SigningKey signingKey(byte[] master, String use, String kid, JsonNode node) {
-        byte[] point = decode(node.path("public"), KEYS_FILE);
-        JsonNode wrapped = node.get("private");
-        if (wrapped == null) {
-            return new SigningKey(kid, publicKey(point), null);
-        }
-        var secret = new Ed25519PrivateKeyParameters(unwrap(master, use, kid, wrapped), 0);
-        if (!Arrays.equals(point, secret.generatePublicKey().getEncoded())) {
-            throw new Refused(folder + "/" + KEYS_FILE + " holds a signing key whose two halves do not match");
-        }
-        return new SigningKey(kid, publicKey(point), secret);
-    }
-
-    private Ed25519PublicKeyParameters publicKey(byte[] point) {
-        try {
-            return new Ed25519PublicKeyParameters(point, 0);
-        } catch (RuntimeException e) {
-            throw new Refused(folder + "/" + KEYS_FILE + " holds a malformed public key");
-        }
-    }
-
-    private void loadVersions(JsonNode from, Kind kind, Keys into) {
-        for (var entry : from.properties()) {
-            String version = entry.getKey();
-            if (!version.matches("[1-9][0-9]{0,2}") || Integer.parseInt(version) > VERSION_MAX) {
-                throw new Refused(folder + "/" + KEYS_FILE + " numbers a key of " + kind.field() + " wrongly");
-            }
-            into.of(kind).put(Integer.valueOf(version), unwrap(into.master, kind.field(), version, entry.getValue()));
-        }
-        if (into.of(kind).isEmpty()) {
-            throw new Refused(folder + "/" + KEYS_FILE + " holds no key for " + kind.field());
-        }
-    }
-
-    private byte[] unwrap(byte[] master, String kind, String id, JsonNode wrapped) {
-        try {
-            byte[] key = Vault.open(master, context(kind, id), decode(wrapped, KEYS_FILE));
-            return folder.strong(key, "a key of " + kind);
-        } catch (Vault.Tampered e) {
-            throw new Refused(folder + "/" + KEYS_FILE + " was altered, or belongs to another master key");
-        }
-    }
-
-    private static byte[] context(String kind, String id) {
-        return ("kehu.keys\0" + kind + "\0" + id).getBytes(StandardCharsets.UTF_8);
-    }
-
-    private byte[] decode(JsonNode text, String file) {
-        try {
-            return Base64.getDecoder().decode(text.asText());
-        } catch (IllegalArgumentException e) {
-            throw new Refused(folder + "/" + file + " is malformed");
-        }
-    }
-
-    private void writeMasters(Keys... holders) {
-        ObjectNode content = Json.object().put("version", FORMAT);
-        ObjectNode masters = content.putObject("masters");
-        for (Keys holder : holders) {
-            masters.put(holder.masterId, Base64.getEncoder().encodeToString(holder.master));
-        }
-        folder.write(MASTER_FILE, content);
-    }
-
-    private void writeKeys(Keys next) {
-        ObjectNode content = Json.object().put("version", FORMAT).put("master", next.masterId);
-        next.versions.forEach((kind, versions) -> {
-            ObjectNode into = content.putObject(kind.field());
-            versions.forEach(
-                    (number, key) -> into.put(number.toString(), wrap(next, kind.field(), number.toString(), key)));
-        });
-        writePairs(next, "signing", next.signing, content);
-        content.put("kid", next.kid);
-        writePairs(next, "sealing", next.sealing, content);
-        content.put("sealingKid", next.sealingKid);
-        folder.write(KEYS_FILE, content);
-    }
-
-    private static void writePairs(Keys next, String use, Map<String, SigningKey> pairs, ObjectNode content) {
-        ObjectNode into = content.putObject(use);
-        pairs.forEach((kid, pair) -> {
-            ObjectNode node = into.putObject(kid);
-            node.put(
-                    "public",
-                    Base64.getEncoder().encodeToString(pair.publicKey().getEncoded()));
-            if (pair.privateKey() != null) {
-                node.put("private", wrap(next, use, kid, pair.privateKey().getEncoded()));
-            }
-        });
-    }
-
-    private static String wrap(Keys next, String kind, String id, byte[] key) {
-        return Base64.getEncoder().encodeToString(Vault.seal(next.master, context(kind, id), key));
     }
 }

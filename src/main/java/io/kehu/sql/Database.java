@@ -247,19 +247,12 @@ public final class Database {
         lane(call.pool()).getConnection().onComplete(got -> {
             vertx.cancelTimer(timer);
             if (got.failed()) {
-                promise.tryFail(busy(got.cause()));
+                promise.tryFail(Failures.noConnection(got.cause()));
             } else if (!promise.tryComplete(got.result())) {
                 got.result().close();
             }
         });
         return promise.future();
-    }
-
-    private static Throwable busy(Throwable failure) {
-        String message = String.valueOf(failure.getMessage());
-        return message.contains("queue size") || message.contains("Timeout")
-                ? Problem.of("server.busy")
-                : Failures.translate(failure);
     }
 
     /** BEGIN and enter() in one flight. */
@@ -422,16 +415,16 @@ public final class Database {
                         return Future.failedFuture(Problem.of(code, args == null ? new String[0] : args));
                     }
                     Buffer answer = row.getBuffer("answer");
-                    return Future.succeededFuture(new Reply(
-                                    row.getInteger("status"),
-                                    answer == null
-                                            ? null
-                                            : Buffer.buffer(answers.open().apply(answer.getBytes())),
-                                    row.getString("etag"),
-                                    row.getString("location"),
-                                    null,
-                                    true)
-                            .receipt(row.getString("receipt")));
+                    Buffer body =
+                            answer == null ? null : Buffer.buffer(answers.open().apply(answer.getBytes()));
+                    Reply first = new Reply(
+                            row.getInteger("status"),
+                            body,
+                            row.getString("etag"),
+                            row.getString("location"),
+                            null,
+                            true);
+                    return Future.succeededFuture(first.receipt(row.getString("receipt")));
                 });
     }
 

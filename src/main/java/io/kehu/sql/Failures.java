@@ -39,6 +39,14 @@ final class Failures {
         return isConnection(failure) ? Problem.of("server.unavailable") : failure;
     }
 
+    /** Why no connection was given: too many wait, or the server is not there. */
+    static Throwable noConnection(Throwable failure) {
+        String message = String.valueOf(failure.getMessage());
+        return message.contains("queue size") || message.contains("Timeout")
+                ? Problem.of("server.busy")
+                : translate(failure);
+    }
+
     static boolean isKeyTaken(Throwable failure) {
         return failure instanceof PgException database
                 && UNIQUE_VIOLATION.equals(database.getSqlState())
