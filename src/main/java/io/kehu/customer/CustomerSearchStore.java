@@ -58,6 +58,8 @@ final class CustomerSearchStore {
             LEFT JOIN kehu.data_key k ON k.subject_id = c.id
             ORDER BY %s""";
 
+    private static final String NEWEST = "(SELECT max(c.seq) FROM customer.customer c)";
+
     /** Some twenty milliseconds of reading at worst; one hit among a thousand fills a page within it. */
     private static final long NEARBY = 20_000;
     /** Of those who have a token; to look whether one is in scope takes about a microsecond. */
@@ -101,13 +103,13 @@ final class CustomerSearchStore {
         /**
          * Only rows that were entered next to the last one of the page before, or next to the beginning of the list.
          *
-         * @param known a condition on n that every hit meets; many who do not may have been entered last
+         * @param newest who can be a hit, an expression
          */
-        void near(Where where, List<String> keys, String known) {
+        void near(Where where, List<String> keys, String newest) {
             if (this == OLDEST) {
                 where.and("c.seq <= ?", (keys.isEmpty() ? 0 : Long.parseLong(keys.get(0))) + NEARBY);
             } else if (keys.isEmpty()) {
-                where.and("c.seq > (SELECT max(n.seq) FROM customer.customer n " + known + ") - ?", NEARBY);
+                where.and("c.seq > " + newest + " - ?", NEARBY);
             } else {
                 where.and("c.seq > ?", Long.parseLong(keys.get(0)) - NEARBY);
             }
@@ -249,8 +251,9 @@ final class CustomerSearchStore {
         Sort sort = search.sort;
         Where where = Where.inScopeOf(search.call.principal(), "c.branch_id", "c.manager_id");
         String words = search.words();
-        conditions.add(
-                where, words == null ? search.terms : search.terms.deepCopy().without(words), search.today);
+        ObjectNode terms =
+                words == null ? search.terms : search.terms.deepCopy().without(words);
+        String newest = conditions.add(where, terms, search.today);
         if (sort == Sort.ASSETS) {
             where.and("c.assets IS NOT NULL");
         }
@@ -263,7 +266,10 @@ final class CustomerSearchStore {
         String seq = search.alternatives.isEmpty() ? "c.seq" : "t0.seq";
         sort.after(where, after, seq);
         if (walk == Walk.NEAR) {
-            sort.near(where, after, CustomerTermStore.known(search.terms));
+            sort.near(where, after, newest == null ? NEWEST : newest);
+        }
+        if (newest != null && !search.alternatives.isEmpty() && sort == Sort.NEWEST && after.isEmpty()) {
+            where.and("t0.seq <= " + newest);
         }
         String limit = where.bind(search.page.fetch());
         String hits = words == null

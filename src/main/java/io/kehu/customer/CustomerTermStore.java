@@ -76,13 +76,6 @@ final class CustomerTermStore {
         return null;
     }
 
-    /** What every hit of a range has, as a condition on the table n that {@code customer_walk} knows; nothing without one. */
-    static String known(ObjectNode terms) {
-        return RANGES.stream().anyMatch(terms::has)
-                ? "WHERE n.deleted_at IS NULL AND (n.birth_date IS NOT NULL OR n.assets IS NOT NULL)"
-                : "";
-    }
-
     /** The ways in which tokens can qualify a customer: each of the name, with the last four digits where they are given. */
     List<int[]> alternatives(ObjectNode terms) {
         List<int[]> alternatives = new ArrayList<>();
@@ -108,13 +101,25 @@ final class CustomerTermStore {
         return alternatives;
     }
 
-    /** All conditions but those of names. */
-    void add(Where where, ObjectNode terms, LocalDate today) {
-        filter(where, terms, today);
+    /**
+     * All conditions but those of names.
+     *
+     * @return the order of entry of the newest customer who can be a hit, as an expression that one look into an index
+     *     answers; null where nothing is filtered by. Those who were entered later, an import of prospects with only a
+     *     name, need not be stepped over one by one
+     */
+    @Nullable
+    String add(Where where, ObjectNode terms, LocalDate today) {
+        List<String> ordered = filter(where, terms, today);
         look(where, terms, today);
+        return ordered.isEmpty()
+                ? null
+                : "(SELECT max(c.seq) FROM customer.customer c WHERE c.deleted_at IS NULL AND " + ordered.get(0) + ")";
     }
 
-    private static void filter(Where where, ObjectNode terms, LocalDate today) {
+    /** @return the conditions that have an index in the order of entry, the most telling first */
+    private static List<String> filter(Where where, ObjectNode terms, LocalDate today) {
+        List<String> ordered = new ArrayList<>();
         if (terms.has("updatedSince")) {
             where.and(
                     "c.valid_from >= ?",
@@ -122,18 +127,29 @@ final class CustomerTermStore {
         } else {
             where.and("c.deleted_at IS NULL");
         }
-        where.andIf("c.kind = ?", terms.path("kind").textValue());
         String city = terms.path("city").textValue();
         if (city != null) {
-            where.and(
-                    switch (city.length()) {
-                        case 2 -> "left(c.region_code, 2) = ?";
-                        case 4 -> "left(c.region_code, 4) = ?";
-                        default -> "c.region_code = ?";
-                    },
-                    city);
+            ordered.add(switch (city.length()) {
+                        case 2 -> "left(c.region_code, 2) = ";
+                        case 4 -> "left(c.region_code, 4) = ";
+                        default -> "c.region_code = ";
+                    }
+                    + where.bind(city));
         }
-        WORDS.forEach(field -> words(where, "c." + field, terms.path(field)));
+        for (String field : WORDS) {
+            JsonNode words = terms.path(field);
+            // One word can use the order of its index, several cannot: two texts.
+            if (words.size() == 1) {
+                ordered.add("c." + field + " = " + where.bind(words.get(0).textValue()));
+            } else if (words.size() > 1) {
+                where.and("c." + field + " = ANY(?)", (Object)
+                        words.valueStream().map(JsonNode::textValue).toArray(String[]::new));
+            }
+        }
+        if (terms.has("kind")) {
+            ordered.add("c.kind = " + where.bind(terms.get("kind").textValue()));
+        }
+        ordered.forEach(where::and);
         if (terms.has("ageFrom")) {
             where.and("c.birth_date <= ?", today.minusYears(terms.get("ageFrom").intValue()));
         }
@@ -144,16 +160,10 @@ final class CustomerTermStore {
         where.andIf("c.assets <= ?", money(terms, "assetsTo"));
         where.andIf("c.manager_id = ?", id(terms, "managerId"));
         where.andIf("c.branch_id = ?", id(terms, "branchId"));
-    }
-
-    /** One word can use the order of its index, several cannot: two texts. */
-    private static void words(Where where, String column, JsonNode words) {
-        if (words.size() == 1) {
-            where.and(column + " = ?", words.get(0).textValue());
-        } else if (words.size() > 1) {
-            where.and(column + " = ANY(?)", (Object)
-                    words.valueStream().map(JsonNode::textValue).toArray(String[]::new));
+        if (RANGES.stream().anyMatch(terms::has)) {
+            ordered.add("(c.birth_date IS NOT NULL OR c.assets IS NOT NULL)");
         }
+        return ordered;
     }
 
     private void look(Where where, ObjectNode terms, LocalDate today) {
