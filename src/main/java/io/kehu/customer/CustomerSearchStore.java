@@ -242,6 +242,7 @@ final class CustomerSearchStore {
             return sort.isEntry() && !CustomerTermStore.isLookedUp(terms);
         }
 
+        /** Whether the list also tells of customers who are gone. */
         boolean mayBeDeleted() {
             return terms.has("updatedSince");
         }
@@ -268,7 +269,8 @@ final class CustomerSearchStore {
         if (walk == Walk.NEAR) {
             sort.near(where, after, newest == null ? NEWEST : newest);
         }
-        if (newest != null && !search.alternatives.isEmpty() && sort == Sort.NEWEST && after.isEmpty()) {
+        boolean first = sort == Sort.NEWEST && after.isEmpty() && !search.mayBeDeleted();
+        if (newest != null && first && !search.alternatives.isEmpty()) {
             where.and("t0.seq <= " + newest);
         }
         String limit = where.bind(search.page.fetch());
