@@ -233,6 +233,15 @@ final class CustomerSearchStore {
             return alone ? CustomerTermStore.words(terms) : null;
         }
 
+        /** Whether it is a name among the customers of one manager or one branch, which have an order of their own. */
+        boolean isOfOnePlace() {
+            Principal who = call.principal();
+            return isNameAlone()
+                    && (who.scope() == Principal.Scope.OWN
+                            || (who.scope() == Principal.Scope.BRANCH
+                                    && who.branchIds().size() == 1));
+        }
+
         boolean isOfAll() {
             return call.principal().scope() == Principal.Scope.ALL;
         }
@@ -259,17 +268,21 @@ final class CustomerSearchStore {
             where.and("c.assets IS NOT NULL");
         }
         List<String> after = search.page.after();
+        boolean first = sort == Sort.NEWEST && after.isEmpty() && !search.mayBeDeleted();
+        if (newest == null && search.isOfOnePlace()) {
+            newest = "(SELECT max(c.seq) FROM customer.customer c " + where.sql() + ")";
+        }
         if (walk == Walk.KEPT) {
-            String order = sort.by("c") + " NULLS FIRST";
-            return database.query(
-                    Call.Lane.POINT, String.format(ITEM, keptHits(where, search, after), order), where.values());
+            String begin = first && newest != null ? " AND t.seq <= " + newest : "";
+            String statement =
+                    String.format(ITEM, keptHits(where, search, begin, after), sort.by("c") + " NULLS FIRST");
+            return database.query(Call.Lane.POINT, statement, where.values());
         }
         String seq = search.alternatives.isEmpty() ? "c.seq" : "t0.seq";
         sort.after(where, after, seq);
         if (walk == Walk.NEAR) {
             sort.near(where, after, newest == null ? NEWEST : newest);
         }
-        boolean first = sort == Sort.NEWEST && after.isEmpty() && !search.mayBeDeleted();
         if (newest != null && first && !search.alternatives.isEmpty()) {
             where.and("t0.seq <= " + newest);
         }
@@ -337,12 +350,14 @@ final class CustomerSearchStore {
     /**
      * Hits among the next {@link #LOOKED_AT} who have a token. A way that these do not decide ends with a row of nothing,
      * which comes first of all: there are more, and the page is not full.
+     *
+     * @param begin a condition on t of a first page
      */
-    private static String keptHits(Where where, Search search, List<String> after) {
+    private static String keptHits(Where where, Search search, String begin, List<String> after) {
         Sort sort = search.sort;
         String limit = where.bind(search.page.fetch());
         String further = after.isEmpty()
-                ? ""
+                ? begin
                 : " AND t.seq " + (sort == Sort.NEWEST ? "< " : "> ") + where.bind(Long.valueOf(after.get(0)));
         List<String> ways = new ArrayList<>();
         for (int[] tokens : search.alternatives) {
