@@ -9,7 +9,6 @@ import java.io.IOException;
 import java.math.BigDecimal;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
-import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -41,7 +40,11 @@ public record Customer(
     private static final int SEQ_DIGITS = 10;
 
     /** Which parts of a customer the reader may see in full. */
-    record View(boolean finance, Set<String> unmasked) {}
+    record View(boolean finance, Set<String> unmasked) {
+        boolean shows(Fact fact) {
+            return finance || !FINANCE.contains(fact.field());
+        }
+    }
 
     /**
      * A new customer of checked fields.
@@ -66,11 +69,11 @@ public record Customer(
                 OffsetDateTime.MIN);
     }
 
-    /** From a row that begins with {@link CustomerStore#columns} for these facts; by place, as names are looked up one by one. */
-    static Customer from(Row row, List<Fact> read, Personal personal) {
+    /** From a row that begins with {@link CustomerStore#COLUMNS}; by place, as names are looked up one by one. */
+    static Customer from(Row row, Personal personal) {
         ObjectNode facts = Json.object();
         int column = CustomerStore.FIRST_FACT;
-        for (Fact fact : read) {
+        for (Fact fact : Fact.ALL) {
             Object value = row.getValue(column++);
             if (value != null) {
                 facts.put(fact.field(), value instanceof BigDecimal money ? money.toPlainString() : value.toString());
@@ -167,36 +170,16 @@ public record Customer(
         json.writeStringField("id", id.toString());
         json.writeStringField("number", number(seq));
         personal.write(json, view.unmasked);
-        facts(json, view, Fact.ALL);
+        facts(json, view);
         json.writeStringField("currency", "CNY");
         place(json);
         json.writeStringField("createdAt", Json.instant(createdAt));
         json.writeEndObject();
     }
 
-    /** One line of a list, as {@code CustomerItem} of the contract. */
-    void toItem(JsonGenerator json, View view) throws IOException {
-        json.writeStartObject();
-        json.writeStringField("id", id.toString());
-        json.writeStringField("number", number(seq));
-        if (deletedAt != null) {
-            json.writeNumberField("version", version);
-            json.writeStringField("since", Json.instant(since));
-            json.writeBooleanField("deleted", true);
-        } else {
-            Personal.Head head = personal.head();
-            text(json, "name", head.name());
-            text(json, "idNumber", head.maskedDocument());
-            text(json, "phone", head.maskedPhone());
-            facts(json, view, Fact.LISTED);
-            place(json);
-        }
-        json.writeEndObject();
-    }
-
-    private void facts(JsonGenerator json, View view, Iterable<Fact> shown) throws IOException {
-        for (Fact fact : shown) {
-            if (view.finance || !FINANCE.contains(fact.field())) {
+    private void facts(JsonGenerator json, View view) throws IOException {
+        for (Fact fact : Fact.ALL) {
+            if (view.shows(fact)) {
                 text(json, fact.field(), fact(fact.field()));
             }
         }

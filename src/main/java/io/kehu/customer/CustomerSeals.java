@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -139,8 +140,9 @@ public final class CustomerSeals {
     }
 
     /** Whether a found name is really meant: tokens of 32 bits collide. */
-    static boolean isMeant(@Nullable String name, String wanted, boolean exact) {
-        return name != null && NameTokens.matches(name, wanted) && (!exact || NameTokens.matches(wanted, name));
+    static Predicate<@Nullable String> meant(String wanted, boolean exact) {
+        Predicate<String> matching = NameTokens.matching(wanted);
+        return name -> name != null && matching.test(name) && (!exact || NameTokens.matches(wanted, name));
     }
 
     /** Every reading of a number that any kind of document allows. */

@@ -31,7 +31,12 @@ import org.jspecify.annotations.Nullable;
 public final class CustomerStore {
     private static final String FACTS = Fact.ALL.stream().map(Fact::column).collect(Collectors.joining(", "));
 
-    private static final String READ = "SELECT " + columns(Fact.ALL) + """
+    /** Nine columns and then the facts; {@link Customer#from} reads them by place. */
+    public static final String COLUMNS =
+            "c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version, c.valid_from, "
+                    + columns(Fact.ALL);
+
+    private static final String READ = "SELECT " + COLUMNS + """
             , s.personal, k.epoch, k.wrapped
             FROM customer.customer c
             JOIN customer.sealed s ON s.id = c.id
@@ -41,7 +46,7 @@ public final class CustomerStore {
     private static final String READ_WITH_PENDING =
             READ.replace(", k.wrapped\n", ", k.wrapped, " + FourEyes.pending("c.id") + "\n");
     /** The scope is today's, the values are of then; a ciphertext is opened by today's key or not at all. */
-    private static final String READ_PAST = "SELECT " + columns(Fact.ALL) + """
+    private static final String READ_PAST = "SELECT " + COLUMNS + """
             , s.personal, k.epoch, k.wrapped
             FROM customer.customer live
             JOIN customer.customer_all c ON c.id = live.id
@@ -61,12 +66,12 @@ public final class CustomerStore {
             blinding AS (
                 INSERT INTO customer.blind (seq, kind, value)
                 SELECT made.seq, b.kind, b.value FROM made, unnest($8::text[], $9::bytea[]) AS b(kind, value))
-            SELECT %s FROM made c""".formatted(FACTS, parameters(10), columns(Fact.ALL));
+            SELECT %s FROM made c""".formatted(FACTS, parameters(10), COLUMNS);
 
     private static final String UPDATE = """
             UPDATE customer.customer c
             SET branch_id = $2, manager_id = $3, tokens = $4, sealed_version = $5, (%s) = ROW(%s)
-            WHERE id = $1 RETURNING %s""".formatted(FACTS, parameters(6), columns(Fact.ALL));
+            WHERE id = $1 RETURNING %s""".formatted(FACTS, parameters(6), COLUMNS);
 
     private static final String UPDATE_SEALED = "UPDATE customer.sealed SET personal = $2 WHERE id = $1";
     private static final String FORGET_BLINDS = "DELETE FROM customer.blind WHERE seq = $1 AND value <> ALL ($2)";
@@ -117,7 +122,7 @@ public final class CustomerStore {
             SELECT b.value, c.id FROM customer.blind b JOIN customer.customer c ON c.seq = b.seq
             WHERE b.kind = 'external' AND b.value = ANY ($1) AND c.deleted_at IS NULL""";
 
-    /** The place of the first fact in {@link #columns}. */
+    /** The place of the first fact in {@link #COLUMNS}. */
     static final int FIRST_FACT = 9;
 
     private static final int PENDING = FIRST_FACT + Fact.ALL.size() + 3;
@@ -146,14 +151,13 @@ public final class CustomerStore {
         return many(i -> "$" + (from + i) + "::text::" + Fact.ALL.get(i).type());
     }
 
-    /** Nine columns and then the facts; {@link Customer#from} reads them by place. */
-    public static String columns(List<Fact> facts) {
-        return "c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version, c.valid_from, "
-                + facts.stream().map(fact -> "c." + fact.column()).collect(Collectors.joining(", "));
+    /** Those of some facts, of the table c. */
+    static String columns(List<Fact> facts) {
+        return facts.stream().map(fact -> "c." + fact.column()).collect(Collectors.joining(", "));
     }
 
     public Customer opened(Row row) {
-        return Customer.from(row, Fact.ALL, seals.open(row, FIRST_FACT + Fact.ALL.size()));
+        return Customer.from(row, seals.open(row, FIRST_FACT + Fact.ALL.size()));
     }
 
     /** One round trip. Fails with {@code customer.notFound}, also out of scope. */
@@ -197,7 +201,7 @@ public final class CustomerStore {
                 seals.seal(seals.key(key), customer.personal()));
         values.addArrayOfString(kinds(blinds)).addArrayOfBuffer(values(blinds));
         Fact.ALL.forEach(fact -> values.addString(customer.fact(fact.field())));
-        return tx.row(INSERT, values, "server.failure").map(row -> Customer.from(row, Fact.ALL, customer.personal()));
+        return tx.row(INSERT, values, "server.failure").map(row -> Customer.from(row, customer.personal()));
     }
 
     public Future<Customer> update(Tx tx, Row before, Customer after) {
@@ -212,7 +216,7 @@ public final class CustomerStore {
                 ? Future.succeededFuture()
                 : reseal(tx, before, after);
         return sealing.compose(v -> tx.row(UPDATE, values, "customer.notFound"))
-                .map(row -> Customer.from(row, Fact.ALL, after.personal()));
+                .map(row -> Customer.from(row, after.personal()));
     }
 
     private Future<?> reseal(Tx tx, Row before, Customer after) {

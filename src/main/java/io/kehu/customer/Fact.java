@@ -1,7 +1,6 @@
 package io.kehu.customer;
 
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,10 +28,4 @@ public record Fact(
             new Fact("annualIncome", "annual_income", "numeric", null),
             new Fact("assets", "assets", "numeric", null),
             new Fact("liabilities", "liabilities", "numeric", null));
-
-    private static final Set<String> IN_LISTS =
-            Set.of("kind", "lifecycle", "tier", "risk", "regionCode", "birthDate", "gender", "assets");
-
-    static final List<Fact> LISTED =
-            ALL.stream().filter(fact -> IN_LISTS.contains(fact.field)).toList();
 }

@@ -27,7 +27,6 @@ public final class Personal {
     static final Personal NONE = new Personal("{}".getBytes(StandardCharsets.UTF_8));
 
     private final byte[] json;
-    private @Nullable Head head;
 
     Personal(byte[] json) {
         this.json = json;
@@ -160,22 +159,14 @@ public final class Personal {
         out.writeEndArray();
     }
 
+    /** Reads no further than to the last of the three: in what is sealed they stand first. */
     Head head() {
-        Head known = head;
-        if (known == null) {
-            known = readHead();
-            head = known;
-        }
-        return known;
-    }
-
-    private Head readHead() {
         String name = null;
         String document = null;
         String phone = null;
         try (JsonParser in = Json.own(json)) {
             in.nextToken();
-            while (in.nextToken() == JsonToken.FIELD_NAME) {
+            while ((name == null || document == null || phone == null) && in.nextToken() == JsonToken.FIELD_NAME) {
                 String field = in.currentName();
                 JsonToken value = in.nextToken();
                 Part part = Part.of(field);

@@ -27,9 +27,15 @@ public final class Where {
         Where where = new Where();
         switch (principal.scope()) {
             case ALL -> {}
-            case BRANCH ->
-                where.and(branchColumn + " = ANY(?)", (Object)
-                        principal.branchIds().toArray(UUID[]::new));
+            case BRANCH -> {
+                // One branch has an order of its own in every index that begins with it; several have none together.
+                UUID[] branches = principal.branchIds().toArray(UUID[]::new);
+                if (branches.length == 1) {
+                    where.and(branchColumn + " = ?", branches[0]);
+                } else {
+                    where.and(branchColumn + " = ANY(?)", (Object) branches);
+                }
+            }
             case OWN -> where.and(ownerColumn + " = ?", principal.subject());
             case NONE -> where.conditions.add("false");
         }

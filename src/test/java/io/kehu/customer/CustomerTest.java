@@ -774,4 +774,19 @@ class CustomerTest {
         assertThat(changes.at("/items/0/deleted").asBoolean()).isTrue();
         assertThat(changes.at("/items/0").has("name")).isFalse();
     }
+
+    @Test
+    void whoFollowsChangesHearsOfTheDeletionOfTheNewestToo() {
+        Caller who = kehu.signIn(kehu.staff(north, "customer-manager"));
+        List<String> made = new ArrayList<>();
+        for (String number : List.of("+8613800137461", "+8613900137461")) {
+            made.add(0, id(enter(who, """
+                    {"kind": "person", "name": "先后", "tier": "private", "phones": [{"number": "%s"}]}""".formatted(number)).is(201)));
+        }
+        kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", UUID.fromString(made.get(0)));
+        String terms = "{\"lastFour\": \"7461\", \"tier\": [\"private\"], \"sort\": \"newest\"";
+        assertThat(found(who, terms + "}")).containsExactly(made.get(1));
+        assertThat(found(who, terms + ", \"updatedSince\": \"2020-01-01T00:00:00Z\"}"))
+                .containsExactlyElementsOf(made);
+    }
 }

@@ -2,7 +2,6 @@ package io.kehu.customer.bulk;
 
 import io.kehu.bus.Call;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.Fact;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -15,7 +14,7 @@ import java.util.UUID;
 
 /** SQL of many customers that may be there already. Whose they are is for the caller to look at: the rows say it. */
 final class CustomerChunkStore {
-    private static final String READ = "SELECT " + CustomerStore.columns(Fact.ALL) + """
+    private static final String READ = "SELECT " + CustomerStore.COLUMNS + """
             , s.personal, k.epoch, k.wrapped, b.value
             FROM customer.blind b
             JOIN customer.customer c ON c.seq = b.seq
@@ -25,7 +24,7 @@ final class CustomerChunkStore {
     private static final String OWNERS = """
             SELECT b.value, c.id FROM customer.blind b JOIN customer.customer c ON c.seq = b.seq
             WHERE b.kind = 'document' AND b.value = ANY ($1)""";
-    private static final String LOCK = "SELECT " + CustomerStore.columns(Fact.ALL) + """
+    private static final String LOCK = "SELECT " + CustomerStore.COLUMNS + """
             , s.personal, k.epoch, k.wrapped
             FROM customer.customer c
             JOIN customer.sealed s ON s.id = c.id

@@ -20,6 +20,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Predicate;
 import javax.crypto.Mac;
 import org.jspecify.annotations.Nullable;
 
@@ -201,14 +202,24 @@ public final class NameTokens {
 
     /** Whether a decrypted name is meant by the search text, by the same rules but exactly. */
     public static boolean matches(String name, String query) {
-        Text have = Text.of(name);
+        return matching(query).test(name);
+    }
+
+    /** The same for many names: the search text is read once. */
+    public static Predicate<String> matching(String query) {
         Text wanted = Text.of(query);
         if (wanted.whole.isEmpty()) {
-            return false;
+            return name -> false;
         }
         if (!wanted.runs.isEmpty()) {
-            return have.whole.contains(wanted.whole);
+            return name -> Text.whole(name).contains(wanted.whole);
         }
+        List<List<String>> parts = wanted.isAscii() ? syllables(wanted) : List.of();
+        return name -> matches(Text.of(name), wanted, parts);
+    }
+
+    /** @param parts the ways to cut the search text into syllables */
+    private static boolean matches(Text have, Text wanted, List<List<String>> parts) {
         if (wanted.words.stream()
                 .allMatch(word -> have.words.stream()
                         .anyMatch(known -> word.codePointCount(0, word.length()) == 1
@@ -220,7 +231,6 @@ public final class NameTokens {
             return false;
         }
         String letters = wanted.whole;
-        List<List<String>> parts = syllables(wanted);
         for (List<String> syllables : readings(have)) {
             if ((letters.length() >= 2 && initials(syllables).startsWith(letters))
                     || String.join("", syllables).equals(letters)
@@ -272,6 +282,11 @@ public final class NameTokens {
             flush(word, words);
             flush(run, runs);
             return new Text(whole.toString(), runs, words);
+        }
+
+        /** Only what counts of a text. */
+        static String whole(String raw) {
+            return raw.length() <= TEXT_MAX && plain(raw) ? raw : of(raw).whole;
         }
 
         private static void flush(StringBuilder part, List<String> parts) {
