@@ -36,7 +36,11 @@ import org.junit.jupiter.api.io.TempDir;
  * nodes here do no jobs, so that what is killed is also what wraps the data keys.
  */
 class KeyRotationKillTest {
-    private static final Map<String, String> HOUSE = Map.of("KEHU_JOBS_WORKERS", "0", "KEHU_KEYS_RELOAD_MILLIS", "200");
+    private static final Map<String, String> HOUSE = Map.of(
+            "KEHU_JOBS_WORKERS", "0",
+            "KEHU_KEYS_RELOAD_MILLIS", "200",
+            "KEHU_RATE_PER_ADDRESS_PER_SECOND", "100000",
+            "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000");
     private static final Map<String, String> ROTATOR = Map.of(
             "KEHU_JOBS_WORKERS", "1",
             "KEHU_JOBS_CHUNK_ROWS", "100",

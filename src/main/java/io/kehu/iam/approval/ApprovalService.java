@@ -146,11 +146,12 @@ final class ApprovalService {
                         : Future.succeededFuture(reply));
     }
 
-    /** The decision stands whatever comes of this; what does not run now the sweep runs. */
+    /** The decision stands whatever comes of this, and the receipt is its own; what does not run now the sweep runs. */
     private Future<Reply> carriedOut(Call call, Reply decided) {
         return work.execute(call.id("approvalId"))
                 .timeout(PATIENCE_SECONDS, TimeUnit.SECONDS)
                 .compose(v -> get(call))
+                .map(shown -> shown.receipt(decided.receipt()))
                 .recover(failure -> Future.succeededFuture(decided));
     }
 
