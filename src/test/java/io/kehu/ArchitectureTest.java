@@ -38,6 +38,7 @@ class ArchitectureTest {
             "audit",
             "blob",
             "job",
+            "outgoing",
             "http",
             "beside",
             "kernel",

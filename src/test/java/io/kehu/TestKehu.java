@@ -27,9 +27,11 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -47,6 +49,8 @@ public final class TestKehu implements AutoCloseable {
     private final List<Deployment> nodes = new ArrayList<>();
     private final Signer signer;
     private final Vault vault;
+    /** Connections of {@link #sql} that nobody uses: a test asks hundreds of times. */
+    private final Deque<Connection> idle = new ConcurrentLinkedDeque<>();
 
     private TestKehu(Settings settings) {
         this.settings = settings;
@@ -123,6 +127,8 @@ public final class TestKehu implements AutoCloseable {
     @Override
     public void close() {
         nodes.forEach(node -> await(node.stop()));
+        idle.forEach(TestKehu::close);
+        idle.clear();
     }
 
     // Database
@@ -130,12 +136,46 @@ public final class TestKehu implements AutoCloseable {
 
     /** Reads or prepares as the owner of the schema, past the doors. */
     public List<Map<String, Object>> sql(String statement, Object... values) {
-        return sqlAt(settings.postgresql().ownerUri(), statement, values);
+        Connection connection = idle.poll();
+        boolean kept = connection != null;
+        if (connection == null) {
+            connection = Migrations.connect(settings.postgresql().ownerUri(), 5_000);
+        }
+        try {
+            List<Map<String, Object>> rows = run(connection, statement, values);
+            idle.push(connection);
+            return rows;
+        } catch (SQLException e) {
+            close(connection);
+            // The server may have been stopped since the connection was last used.
+            if (kept && String.valueOf(e.getSQLState()).matches("08.*|57P.*")) {
+                idle.forEach(TestKehu::close);
+                idle.clear();
+                return sql(statement, values);
+            }
+            throw new IllegalStateException(statement, e);
+        }
+    }
+
+    private static void close(Connection connection) {
+        try {
+            connection.close();
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static List<Map<String, Object>> sqlAt(String uri, String statement, Object... values) {
-        try (Connection connection = Migrations.connect(uri, 5_000);
-                PreparedStatement run = connection.prepareStatement(statement)) {
+        try (Connection connection = Migrations.connect(uri, 5_000)) {
+            return run(connection, statement, values);
+        } catch (SQLException e) {
+            throw new IllegalStateException(statement, e);
+        }
+    }
+
+    private static List<Map<String, Object>> run(Connection connection, String statement, Object... values)
+            throws SQLException {
+        try (PreparedStatement run = connection.prepareStatement(statement)) {
             for (int i = 0; i < values.length; i++) {
                 run.setObject(i + 1, values[i]);
             }
@@ -152,8 +192,6 @@ public final class TestKehu implements AutoCloseable {
                 }
             }
             return rows;
-        } catch (SQLException e) {
-            throw new IllegalStateException(statement, e);
         }
     }
 

@@ -184,7 +184,7 @@ public record Settings(
 
     public record Vault(int rememberedKeys) {}
 
-    public record Cache(int seconds, int maxEntryBytes) {}
+    public record Cache(int maxEntryBytes) {}
 
     public record Seed(int customers) {}
 
@@ -299,9 +299,7 @@ public record Settings(
                         root.group("audit").count("hotDays", "days", 30, 36_500),
                         root.group("audit").count("accessLogDays", "days", 30, 36_500)),
                 new Vault(root.group("vault").count("rememberedKeys", "keys", 100, 10_000_000)),
-                new Cache(
-                        root.group("cache").count("seconds", "seconds", 1, 86_400),
-                        root.group("cache").count("maxEntryBytes", "bytes", 1_024, 16 << 20)),
+                new Cache(root.group("cache").count("maxEntryBytes", "bytes", 1_024, 16 << 20)),
                 new Seed(root.group("seed").count("customers", "customers", 0, 10_000_000)),
                 new Log(log.path("folder"), log.oneOf("level", Level.class)),
                 root);
@@ -400,6 +398,7 @@ public record Settings(
                 blob.kind == BlobKind.LOCAL
                         || !(blob.s3.endpoint.isEmpty() || blob.s3.bucket.isEmpty() || blob.s3.secretKey.isEmpty()),
                 "blob.kind: s3 needs blob.s3.endpoint, blob.s3.bucket, blob.s3.accessKey and blob.s3.secretKey");
+        Remote.from(tree).check();
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");
@@ -415,7 +414,7 @@ public record Settings(
                 "auth.argon2MemoryKib: must be at least 47104 KiB in production mode, is " + auth.argon2MemoryKib);
     }
 
-    private static void must(boolean holds, String line) {
+    static void must(boolean holds, String line) {
         if (!holds) {
             throw new StartFailure(line);
         }

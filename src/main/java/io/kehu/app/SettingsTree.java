@@ -202,6 +202,7 @@ final class SettingsTree {
 
     private static boolean secret(String key) {
         return key.equals("secretKey")
+                || key.endsWith("Secret")
                 || (key.toLowerCase(Locale.ROOT).contains("password") && !key.endsWith("Profile"));
     }
 

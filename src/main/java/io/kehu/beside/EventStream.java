@@ -214,7 +214,7 @@ public final class EventStream implements ApiVerticle.SideDoor {
         }
 
         private void check() {
-            if (!authenticator.isGood(principal, exchange.tokenEndsMillis())) {
+            if (!authenticator.isGood(principal, exchange.tokenEndsMillis(), exchange.heard())) {
                 end();
             } else if (++checks % CHECKS_PER_HEARTBEAT == 0 && !response.writeQueueFull()) {
                 response.write(": here\n\n");

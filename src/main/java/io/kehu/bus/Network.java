@@ -3,13 +3,17 @@ package io.kehu.bus;
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
 import io.netty.util.NetUtil;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.Arrays;
+import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /** A range of addresses in CIDR notation (RFC 4632, RFC 4291), or a single address. */
 public final class Network {
+    private static final int SITE_BYTES = 8;
+
     private final String text;
     private final byte[] bytes;
     private final int bits;
@@ -42,6 +46,15 @@ public final class Network {
         } catch (UnknownHostException e) {
             return null;
         }
+    }
+
+    /** Where an address comes from, for counting: of IPv6 its first 64 bits, which is what one household or server is given. */
+    public static String source(String address) {
+        int zone = address.indexOf('%');
+        InetAddress parsed = address(zone < 0 ? address : address.substring(0, zone));
+        return parsed instanceof Inet6Address
+                ? HexFormat.of().formatHex(parsed.getAddress(), 0, SITE_BYTES)
+                : parsed == null ? address : String.valueOf(parsed.getHostAddress());
     }
 
     public boolean holds(InetAddress address) {

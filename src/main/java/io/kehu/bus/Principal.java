@@ -17,9 +17,12 @@ import org.jspecify.annotations.Nullable;
  * @param branchId the branch the subject works at
  * @param permissions what the subject may do, in the form domain:verb
  * @param scope which rows of customer data the subject sees
- * @param branchIds for {@link Scope#BRANCH}: the branch and all below it; empty otherwise
+ * @param branchIds for {@link Scope#BRANCH}: the branch and all below it; for {@link Scope#OWN} too: branches it was given for
+ *     a while, seen whole
+ * @param customers customers it was given for a while one by one, whatever the scope; at most 1,000
  * @param networks where the subject may call from; empty for everywhere
  * @param factorAt when the subject last proved itself with a factor, in epoch milliseconds; 0 for never
+ * @param goodUntil when what it may do changes by itself, because a grant begins or ends, in epoch milliseconds
  */
 public record Principal(
         UUID subject,
@@ -31,8 +34,10 @@ public record Principal(
         Set<String> permissions,
         Scope scope,
         List<UUID> branchIds,
+        List<UUID> customers,
         List<Network> networks,
-        long factorAt) {
+        long factorAt,
+        long goodUntil) {
 
     /** The subject of calls without a token. */
     public static final UUID NOBODY = new UUID(0, 0);
@@ -41,19 +46,61 @@ public record Principal(
     public static final UUID SYSTEM = new UUID(0, 1);
 
     public static final Principal ANONYMOUS = new Principal(
-            NOBODY, Audience.PUBLIC, null, 0, "anonymous", null, Set.of(), Scope.NONE, List.of(), List.of(), 0);
+            NOBODY,
+            Audience.PUBLIC,
+            null,
+            0,
+            "anonymous",
+            null,
+            Set.of(),
+            Scope.NONE,
+            List.of(),
+            List.of(),
+            List.of(),
+            0,
+            Long.MAX_VALUE);
 
-    public static final Principal KEHU =
-            new Principal(SYSTEM, Audience.STAFF, null, 0, "kehu", null, Set.of(), Scope.ALL, List.of(), List.of(), 0);
+    public static final Principal KEHU = new Principal(
+            SYSTEM,
+            Audience.STAFF,
+            null,
+            0,
+            "kehu",
+            null,
+            Set.of(),
+            Scope.ALL,
+            List.of(),
+            List.of(),
+            List.of(),
+            0,
+            Long.MAX_VALUE);
 
     public Principal {
         permissions = Set.copyOf(permissions);
         branchIds = List.copyOf(branchIds);
+        // Jobs keep their principal: one that an older version wrote has none.
+        customers = customers == null ? List.of() : List.copyOf(customers);
         networks = List.copyOf(networks);
     }
 
     public boolean may(String permission) {
         return permissions.contains(permission);
+    }
+
+    /** Whether what belongs to a branch, and is looked after by a member of staff, lies within the scope. */
+    public boolean sees(@Nullable UUID branch, @Nullable UUID owner) {
+        boolean within = branch != null && branchIds.contains(branch);
+        return switch (scope) {
+            case ALL -> true;
+            case BRANCH -> within;
+            case OWN -> within || subject.equals(owner);
+            case NONE -> false;
+        };
+    }
+
+    /** The same of a customer, who may also have been given alone. */
+    public boolean sees(UUID customer, @Nullable UUID branch, @Nullable UUID owner) {
+        return sees(branch, owner) || (scope != Scope.NONE && customers.contains(customer));
     }
 
     /** Whether an address, written in digits, lies in one of the networks. */

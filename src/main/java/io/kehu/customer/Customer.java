@@ -170,15 +170,27 @@ public record Customer(
         json.writeStringField("id", id.toString());
         json.writeStringField("number", number(seq));
         personal.write(json, view.unmasked);
-        facts(json, view);
+        facts(json, view, Fact.ALL);
         json.writeStringField("currency", "CNY");
         place(json);
         json.writeStringField("createdAt", Json.instant(createdAt));
         json.writeEndObject();
     }
 
-    private void facts(JsonGenerator json, View view) throws IOException {
-        for (Fact fact : Fact.ALL) {
+    /** What the customer himself may see, as {@code OwnCustomer} of the contract. */
+    public void toOwnJson(JsonGenerator json) throws IOException {
+        json.writeStartObject();
+        json.writeStringField("id", id.toString());
+        json.writeStringField("number", number(seq));
+        personal.write(json, Set.of());
+        facts(json, new View(false, Set.of()), Fact.OWN);
+        json.writeNumberField("version", version);
+        json.writeStringField("since", Json.instant(since));
+        json.writeEndObject();
+    }
+
+    private void facts(JsonGenerator json, View view, Iterable<Fact> shown) throws IOException {
+        for (Fact fact : shown) {
             if (view.shows(fact)) {
                 text(json, fact.field(), fact(fact.field()));
             }

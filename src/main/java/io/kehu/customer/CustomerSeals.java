@@ -107,7 +107,7 @@ public final class CustomerSeals {
         return blind("external", source + '|' + id);
     }
 
-    Blind phone(String e164) {
+    public Blind phone(String e164) {
         return blind("phone", e164);
     }
 

@@ -259,7 +259,7 @@ final class CustomerSearchStore {
 
     private Future<RowSet<Row>> rows(Search search, Walk walk) {
         Sort sort = search.sort;
-        Where where = Where.inScopeOf(search.call.principal(), "c.branch_id", "c.manager_id");
+        Where where = Where.inScopeOf(search.call.principal(), "c.branch_id", "c.manager_id", "c.id");
         String words = search.words();
         ObjectNode terms =
                 words == null ? search.terms : search.terms.deepCopy().without(words);

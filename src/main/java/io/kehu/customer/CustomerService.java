@@ -58,9 +58,8 @@ final class CustomerService {
         return database.write(call, tx -> {
             Principal who = tx.principal();
             UUID branch = body.has("branchId") ? id(body, "branchId") : who.branchId();
-            UUID manager = who.scope() == Principal.Scope.OWN && !body.has("managerId")
-                    ? who.subject()
-                    : id(body, "managerId");
+            boolean own = who.scope() == Principal.Scope.OWN && Objects.equals(branch, who.branchId());
+            UUID manager = own && !body.has("managerId") ? who.subject() : id(body, "managerId");
             if (branch == null) {
                 return Future.failedFuture(Problem.of("customer.branchUnknown"));
             }

@@ -22,6 +22,7 @@ import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -167,7 +168,7 @@ public final class CustomerStore {
             return database.row(call, READ_WITH_PENDING + where.sql(), where.values(), "customer.notFound")
                     .map(row -> new FourEyes.Found<>(opened(row), row.getString(PENDING)));
         }
-        Where where = Where.inScopeOf(call.principal(), "live.branch_id", "live.manager_id")
+        Where where = Where.inScopeOf(call.principal(), "live.branch_id", "live.manager_id", "live.id")
                 .and("live.id = ?", id)
                 .and("live.deleted_at IS NULL")
                 .and("c.valid_from <= ?", asOf)
@@ -176,8 +177,34 @@ public final class CustomerStore {
                 .map(row -> new FourEyes.Found<>(opened(row), null));
     }
 
+    /**
+     * The customer with this document and this phone, whoever asks: for one who says that he is this customer and has to prove
+     * it. A document belongs to one customer, so there is at most one.
+     */
+    public Future<Optional<Customer>> byIdentity(Call call, CustomerSeals.Blind document, CustomerSeals.Blind phone) {
+        Where where = Where.ofAll()
+                .and("c.deleted_at IS NULL")
+                .and(
+                        "c.seq = (SELECT d.seq FROM customer.blind d WHERE d.kind = 'document' AND d.value = ?)",
+                        document.value())
+                .and(
+                        "EXISTS (SELECT FROM customer.blind p WHERE p.kind = 'phone' AND p.value = ? AND p.seq = c.seq)",
+                        phone.value());
+        return database.query(call, READ + where.sql(), where.values())
+                .map(rows -> rows.size() == 0
+                        ? Optional.empty()
+                        : Optional.of(opened(rows.iterator().next())));
+    }
+
+    /** The customer who asks for himself. Fails with {@code customer.notFound}. */
+    public Future<Customer> own(Call call) {
+        Where where = Where.ofAll().and("c.id = ?", call.principal().subject()).and("c.deleted_at IS NULL");
+        return database.row(call, READ + where.sql(), where.values(), "customer.notFound")
+                .map(this::opened);
+    }
+
     private static Where readable(Principal principal, UUID id) {
-        return Where.inScopeOf(principal, "c.branch_id", "c.manager_id")
+        return Where.inScopeOf(principal, "c.branch_id", "c.manager_id", "c.id")
                 .and("c.id = ?", id)
                 .and("c.deleted_at IS NULL");
     }
@@ -249,20 +276,17 @@ public final class CustomerStore {
 
     /**
      * The place of a customer after the change lies within the caller's scope, the branch is open, and the manager works
-     * there. What is not within scope and what does not exist are told apart by nobody.
+     * there. What is not within scope and what does not exist are told apart by nobody. To have been given a customer is no
+     * right to place him.
      */
     public Future<Void> mustBeHis(Tx tx, UUID branch, @Nullable UUID manager) {
         Principal who = tx.principal();
-        boolean branchInScope = switch (who.scope()) {
-            case ALL -> true;
-            case BRANCH -> who.branchIds().contains(branch);
-            case OWN -> branch.equals(who.branchId());
-            case NONE -> false;
-        };
-        if (!branchInScope) {
+        boolean whole = who.sees(branch, null);
+        boolean own = who.scope() == Principal.Scope.OWN && branch.equals(who.branchId());
+        if (!whole && !own) {
             return Future.failedFuture(Problem.of("customer.branchUnknown"));
         }
-        if (who.scope() == Principal.Scope.OWN && !who.subject().equals(manager)) {
+        if (!whole && !who.subject().equals(manager)) {
             return Future.failedFuture(Problem.of("customer.managerUnknown"));
         }
         return mustBeOpen(tx, branch).compose(v -> mustWorkAt(tx, manager, branch));

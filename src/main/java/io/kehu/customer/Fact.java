@@ -1,6 +1,7 @@
 package io.kehu.customer;
 
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,4 +29,11 @@ public record Fact(
             new Fact("annualIncome", "annual_income", "numeric", null),
             new Fact("assets", "assets", "numeric", null),
             new Fact("liabilities", "liabilities", "numeric", null));
+
+    /** What somebody knows of himself, and not what the bank thinks of him. */
+    private static final Set<String> HIS_OWN = Set.of(
+            "kind", "regionCode", "birthDate", "gender", "maritalStatus", "occupation", "channel", "customerSince");
+
+    static final List<Fact> OWN =
+            ALL.stream().filter(fact -> HIS_OWN.contains(fact.field)).toList();
 }

@@ -111,13 +111,8 @@ public final class EventLog {
             // What has an owner and no branch concerns one person, whatever customers he sees.
             boolean everybodys =
                     branchId == null && (ownerId == null || principal.subject().equals(ownerId));
-            return switch (principal.scope()) {
-                case ALL -> everybodys || branchId != null;
-                case BRANCH ->
-                    everybodys || (branchId != null && principal.branchIds().contains(branchId));
-                case OWN -> everybodys || principal.subject().equals(ownerId);
-                case NONE -> everybodys;
-            };
+            // Only a customer's id can be among those who were given one by one.
+            return everybodys || (branchId != null && principal.sees(aggregateId, branchId, ownerId));
         }
 
         public void toJson(JsonGenerator json) throws IOException {

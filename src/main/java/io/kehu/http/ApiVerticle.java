@@ -238,6 +238,7 @@ public final class ApiVerticle extends VerticleBase {
             return Future.succeededFuture(Principal.ANONYMOUS);
         }
         boolean stream = operation.kind() == Operation.Kind.STREAM;
+        exchange.heard = parts.authenticator().heard();
         String ticket = stream ? Gate.ticket(exchange.request) : null;
         if (ticket != null) {
             exchange.tokenEndsMillis = parts.clock().millis() + options.ticketStreamMillis();

@@ -18,6 +18,7 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
@@ -32,8 +33,9 @@ import java.util.stream.Stream;
 public final class Authenticator {
     /** What {@code iam} publishes: one row for a session that is alive, none otherwise. */
     private static final String PRINCIPAL = """
-            SELECT subject_id, audience, version, name, branch_id, permissions, scope, branch_ids, networks, factor_at
-            FROM iam.principal($1)""";
+            SELECT p.subject_id, p.audience, p.version, p.name, p.branch_id, p.permissions, p.scope, p.branch_ids, p.networks,
+                   p.factor_at, g.customer_ids, g.good_until
+            FROM iam.principal($1) p CROSS JOIN LATERAL iam.granted(p.subject_id) g""";
 
     private static final String REDEEM = """
             DELETE FROM kehu.stream_ticket WHERE ticket_hash = $1 AND good_until > kehu.now() RETURNING session_id""";
@@ -82,13 +84,13 @@ public final class Authenticator {
                 .build();
         this.workers = vertx.createSharedWorkerExecutor("kehu-verify", options.workers());
         // A revocation of nobody in particular means that the scopes of many have changed.
-        revocations.onRevoked(id -> {
-            if (id.equals(Principal.NOBODY)) {
+        revocations.onRevoked(ids -> {
+            if (ids.contains(Principal.NOBODY)) {
                 principals.invalidateAll();
                 return;
             }
-            principals.invalidate(id);
-            principals.asMap().values().removeIf(p -> p.subject().equals(id));
+            principals.invalidateAll(ids);
+            principals.asMap().values().removeIf(p -> ids.contains(p.subject()));
         });
     }
 
@@ -135,11 +137,21 @@ public final class Authenticator {
                         : load(rows.iterator().next().getUUID(0)));
     }
 
-    /** Whether somebody who was let in may stay: for what lives longer than a request. */
-    public boolean isGood(Principal principal, long endsMillis) {
-        return clock.millis() < endsMillis
+    /** What {@link #isGood} compares with: asked before somebody is let in. */
+    long heard() {
+        return revocations.heard();
+    }
+
+    /**
+     * Whether somebody who was let in may stay, with the rights he had then: for what lives longer than a request.
+     *
+     * @param heard what {@link #heard} said before
+     */
+    public boolean isGood(Principal principal, long endsMillis, long heard) {
+        return clock.millis() < Math.min(endsMillis, principal.goodUntil())
                 && principal.session() != null
                 && !revocations.isBlind()
+                && !revocations.changedSince(principal.subject(), heard)
                 && !revocations.isRevoked(principal.subject(), principal.version(), principal.session());
     }
 
@@ -152,15 +164,20 @@ public final class Authenticator {
         }
         boolean blind = revocations.isBlind();
         Principal known = blind ? null : principals.getIfPresent(claims.session());
-        if (known != null && known.version() == claims.version()) {
+        if (known != null && known.version() == claims.version() && clock.millis() < known.goodUntil()) {
             return Future.succeededFuture(known);
         }
+        long heard = revocations.heard();
         return load(claims.session()).compose(principal -> {
             if (!principal.subject().equals(claims.subject()) || principal.version() != claims.version()) {
                 return Future.failedFuture(Problem.of("auth.revoked"));
             }
             if (!blind) {
                 principals.put(claims.session(), principal);
+                if (heard != revocations.heard()) {
+                    // What was heard while it was read may be what it does not know yet.
+                    principals.invalidate(claims.session());
+                }
             }
             return Future.succeededFuture(principal);
         });
@@ -174,6 +191,7 @@ public final class Authenticator {
             Row row = rows.iterator().next();
             UUID[] branches = row.getArrayOfUUIDs("branch_ids");
             String[] networks = row.getArrayOfStrings("networks");
+            OffsetDateTime goodUntil = row.getOffsetDateTime("good_until");
             return Future.succeededFuture(new Principal(
                     row.getUUID("subject_id"),
                     Principal.Audience.valueOf(row.getString("audience")),
@@ -184,10 +202,12 @@ public final class Authenticator {
                     Set.of(row.getArrayOfStrings("permissions")),
                     Principal.Scope.valueOf(row.getString("scope")),
                     branches == null ? List.of() : List.of(branches),
+                    List.of(row.getArrayOfUUIDs("customer_ids")),
                     networks == null
                             ? List.of()
                             : Stream.of(networks).map(Network::of).toList(),
-                    row.getOffsetDateTime("factor_at").toInstant().toEpochMilli()));
+                    row.getOffsetDateTime("factor_at").toInstant().toEpochMilli(),
+                    goodUntil == null ? Long.MAX_VALUE : goodUntil.toInstant().toEpochMilli()));
         });
     }
 

@@ -60,6 +60,8 @@ public final class Exchange {
     boolean dryRun;
     /** For answers that outlive the request: when the right to them ends, in epoch milliseconds. */
     long tokenEndsMillis;
+    /** For the same: what had been heard of changed rights before the caller was let in. */
+    long heard;
 
     private boolean answered;
     /** Hears how each exchange ended. */
@@ -82,6 +84,10 @@ public final class Exchange {
 
     public long tokenEndsMillis() {
         return tokenEndsMillis;
+    }
+
+    public long heard() {
+        return heard;
     }
 
     private static boolean isRequestId(String text) {

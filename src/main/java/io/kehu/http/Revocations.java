@@ -1,6 +1,7 @@
 package io.kehu.http;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Principal;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
@@ -8,7 +9,9 @@ import io.vertx.core.Vertx;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
@@ -23,7 +26,7 @@ import org.slf4j.LoggerFactory;
 public final class Revocations {
     private static final Logger LOG = LoggerFactory.getLogger(Revocations.class);
     private static final String POLL = """
-            SELECT one.now, r.subject_id, r.min_version, r.session_id, r.at
+            SELECT one.now, r.subject_id, r.min_version, r.session_id, r.at, r.id
             FROM (SELECT kehu.now() AS now) one LEFT JOIN kehu.revocation r ON r.at > $1::timestamptz""";
     /** Longer than any writing transaction may live (statement and idle timeouts). */
     private static final long OVERLAP_MILLIS = 20_000;
@@ -35,11 +38,16 @@ public final class Revocations {
     private final long blindMillis;
     private final Map<UUID, Long> sessions = new ConcurrentHashMap<>();
     private final Map<UUID, Version> subjects = new ConcurrentHashMap<>();
-    private @Nullable Consumer<UUID> forgetter;
+    private @Nullable Consumer<Set<UUID>> forgetter;
+    /** Ids of the rows that the last poll read. */
+    private Set<Long> known = Set.of();
+    /** Counts polls that brought something new. */
+    private volatile long heard;
+
     private long timer = -1;
     private boolean polling;
 
-    private record Version(long least, long at) {}
+    private record Version(long least, long at, long heard) {}
 
     /**
      * Watches with memory for one token lifetime.
@@ -55,8 +63,8 @@ public final class Revocations {
         this.blindMillis = blindMillis;
     }
 
-    /** Called with each session or subject that is revoked, so that what is remembered of it is dropped. */
-    void onRevoked(Consumer<UUID> forget) {
+    /** Called with the sessions and subjects that a poll found revoked, so that what is remembered of them is dropped. */
+    void onRevoked(Consumer<Set<UUID>> forget) {
         forgetter = forget;
     }
 
@@ -89,11 +97,25 @@ public final class Revocations {
                         POLL,
                         Tuple.of(java.time.Instant.ofEpochMilli(since).atOffset(java.time.ZoneOffset.UTC)))
                 .map(rows -> {
+                    long number = heard + 1;
+                    Set<UUID> news = new HashSet<>();
+                    Set<Long> read = new HashSet<>();
                     for (Row row : rows) {
                         clock.heard(row.getOffsetDateTime(0));
                         OffsetDateTime at = row.getOffsetDateTime(4);
-                        if (at != null) {
-                            remember(row, at.toInstant().toEpochMilli());
+                        // Polls overlap: the same row comes again and again. Rows do not come in the order of their
+                        // times.
+                        if (at != null && read.add(row.getLong(5)) && !known.contains(row.getLong(5))) {
+                            remember(row, at.toInstant().toEpochMilli(), number);
+                            UUID session = row.getUUID(3);
+                            news.add(session != null ? session : row.getUUID(1));
+                        }
+                    }
+                    known = read;
+                    if (!news.isEmpty()) {
+                        heard = number;
+                        if (forgetter != null) {
+                            forgetter.accept(news);
                         }
                     }
                     long old = clock.millis() - tokenMillis - OVERLAP_MILLIS;
@@ -103,25 +125,32 @@ public final class Revocations {
                 });
     }
 
-    private void remember(Row row, long at) {
+    private void remember(Row row, long at, long number) {
         UUID session = row.getUUID(3);
-        UUID subject = row.getUUID(1);
-        boolean fresh;
         if (session != null) {
-            fresh = sessions.put(session, at) == null;
-        } else {
-            long minVersion = row.getLong(2);
-            // Polls overlap: the same row comes again and again.
-            Version known = subjects.get(subject);
-            fresh = known == null || known.at < at;
-            if (fresh) {
-                long least = known == null ? minVersion : Math.max(known.least, minVersion);
-                subjects.put(subject, new Version(least, at));
-            }
+            sessions.put(session, at);
+            return;
         }
-        if (fresh && forgetter != null) {
-            forgetter.accept(session != null ? session : subject);
-        }
+        UUID subject = row.getUUID(1);
+        long least = row.getLong(2);
+        Version before = subjects.get(subject);
+        subjects.put(
+                subject,
+                before == null
+                        ? new Version(least, at, number)
+                        : new Version(Math.max(before.least, least), Math.max(before.at, at), number));
+    }
+
+    /** A number that grows with the news; what was read under an older one may be stale. */
+    long heard() {
+        return heard;
+    }
+
+    /** Whether the rights of a subject, or of many at once, have changed since. */
+    boolean changedSince(UUID subject, long number) {
+        Version one = subjects.get(subject);
+        Version many = subjects.get(Principal.NOBODY);
+        return (one != null && one.heard > number) || (many != null && many.heard > number);
     }
 
     boolean isRevoked(UUID subject, long version, UUID session) {

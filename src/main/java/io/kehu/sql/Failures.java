@@ -27,7 +27,9 @@ final class Failures {
         if (failure instanceof PgException database) {
             Problem named = Problems.ofConstraint(database.getConstraint());
             if (named != null) {
-                return named;
+                // A rule that is a trigger says in its hint, part by part, what the texts of the problem speak of.
+                String hint = database.getHint();
+                return hint == null ? named : Problem.of(named.code(), hint.split("\\|", -1));
             }
             return switch (database.getSqlState()) {
                 case LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED -> Problem.of("server.contended");

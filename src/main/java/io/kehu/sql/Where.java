@@ -24,22 +24,49 @@ public final class Where {
      * @param ownerColumn the staff member a row is assigned to
      */
     public static Where inScopeOf(Principal principal, String branchColumn, String ownerColumn) {
+        return inScopeOf(principal, branchColumn, ownerColumn, null);
+    }
+
+    /**
+     * The same for customers, of whom single ones may have been given for a while: whoever has none of them has the text and
+     * the plan of everybody.
+     *
+     * @param customerColumn the id of the customer; null where rows are not customers'
+     */
+    public static Where inScopeOf(
+            Principal principal, String branchColumn, String ownerColumn, @Nullable String customerColumn) {
         Where where = new Where();
+        List<String> ways = new ArrayList<>();
+        boolean single = customerColumn != null && !principal.customers().isEmpty();
         switch (principal.scope()) {
-            case ALL -> {}
-            case BRANCH -> {
-                // One branch has an order of its own in every index that begins with it; several have none together.
-                UUID[] branches = principal.branchIds().toArray(UUID[]::new);
-                if (branches.length == 1) {
-                    where.and(branchColumn + " = ?", branches[0]);
-                } else {
-                    where.and(branchColumn + " = ANY(?)", (Object) branches);
+            case ALL -> {
+                return where;
+            }
+            case BRANCH -> ways.add(where.within(branchColumn, principal.branchIds()));
+            case OWN -> {
+                ways.add(ownerColumn + " = " + where.bind(principal.subject()));
+                if (!principal.branchIds().isEmpty()) {
+                    ways.add(where.within(branchColumn, principal.branchIds()));
                 }
             }
-            case OWN -> where.and(ownerColumn + " = ?", principal.subject());
-            case NONE -> where.conditions.add("false");
+            case NONE -> {
+                ways.add("false");
+                single = false;
+            }
         }
+        if (single) {
+            ways.add(where.within(customerColumn, principal.customers()));
+        }
+        where.conditions.add(ways.size() == 1 ? ways.get(0) : "(" + String.join(" OR ", ways) + ")");
         return where;
+    }
+
+    /** One branch has an order of its own in every index that begins with it; several have none together. */
+    private String within(@Nullable String column, List<UUID> ids) {
+        if (ids.size() == 1) {
+            return column + " = " + bind(ids.get(0));
+        }
+        return column + " = ANY(" + bind(ids.toArray(UUID[]::new)) + ")";
     }
 
     /** For rows that are the same for everybody who may call the operation, e.g. branches. */

@@ -27,12 +27,7 @@ final class EntryRules {
     private EntryRules() {}
 
     static boolean isWithin(Principal who, Customer customer) {
-        return switch (who.scope()) {
-            case ALL -> true;
-            case BRANCH -> who.branchIds().contains(customer.branchId());
-            case OWN -> who.subject().equals(customer.managerId());
-            case NONE -> false;
-        };
+        return who.sees(customer.id(), customer.branchId(), customer.managerId());
     }
 
     /** What is known, with what is said now: documents by type and external ids by source, other lists as a whole. */

@@ -115,8 +115,8 @@ final class ApprovalStore {
     private static final String PUT_OFF =
             "UPDATE iam.approval_run SET lease_until = kehu.now() + $2::int * interval '1 millisecond' WHERE approval_id = $1";
     private static final String MAKER = """
-            SELECT s.rights, s.username, s.branch_id, r.permissions, r.scope, r.branch_ids
-            FROM iam.staff s CROSS JOIN LATERAL iam.staff_rights(s.id) r WHERE s.id = $1 AND s.state = 'active'""";
+            SELECT s.rights, s.username, s.branch_id, r.permissions, r.scope, r.branch_ids, g.customer_ids
+            FROM iam.staff s CROSS JOIN LATERAL iam.staff_rights(s.id) r CROSS JOIN LATERAL iam.granted(s.id) g WHERE s.id = $1 AND s.state = 'active'""";
     private static final String POLICY_VERSION = "SELECT version FROM iam.approval_policy WHERE code = $1";
     /** Answers may hold a first password; commands hold what people entered. */
     private static final String FORGET = """
@@ -373,8 +373,10 @@ final class ApprovalStore {
                 permissions(row),
                 scope == null ? Principal.Scope.NONE : Principal.Scope.valueOf(scope),
                 branches == null ? List.of() : List.of(branches),
+                List.of(row.getArrayOfUUIDs("customer_ids")),
                 List.of(),
-                0);
+                0,
+                Long.MAX_VALUE);
     }
 
     Future<Void> forget() {

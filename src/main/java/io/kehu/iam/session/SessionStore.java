@@ -1,6 +1,7 @@
 package io.kehu.iam.session;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Principal;
 import io.kehu.crypto.Vault;
 import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
@@ -10,8 +11,10 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /** SQL of sessions, refresh tokens and failed attempts. */
 final class SessionStore {
@@ -31,6 +34,16 @@ final class SessionStore {
     private static final String OPEN = """
             INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address)
             VALUES ($1, $2, 'STAFF', $3, $3, $4, $3, $5)""";
+    private static final String BEGIN = """
+            INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address, scopes)
+            VALUES ($1, $2, $3, $4, $4, $5, $4, $6, $7)""";
+    private static final String FIND_REFRESH_OF = """
+            SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at
+            FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id
+            WHERE r.token_hash = $1 AND e.audience = $2 FOR UPDATE OF r, e""";
+    private static final String END_ALL = """
+            UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = $2
+            WHERE subject_id = $1 AND revoked_at IS NULL""";
     private static final String ADD_REFRESH =
             "INSERT INTO iam.refresh (token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)";
     private static final String FIND_REFRESH = """
@@ -142,6 +155,32 @@ final class SessionStore {
                                 tx.now(),
                                 end,
                                 tx.call().meta().address()))
+                .mapEmpty();
+    }
+
+    /** A session of any audience; scopes null for all that its bearer may. */
+    Future<Void> begin(
+            Tx tx, UUID session, AudienceSessions.Bearer who, OffsetDateTime end, @Nullable List<String> scopes) {
+        return tx.query(
+                        BEGIN,
+                        Tuple.of(
+                                session,
+                                who.subject(),
+                                who.audience().name(),
+                                tx.now(),
+                                end,
+                                tx.call().meta().address(),
+                                scopes == null ? null : scopes.toArray(String[]::new)))
+                .mapEmpty();
+    }
+
+    Future<Row> refreshOf(Tx tx, Buffer hash, Principal.Audience audience) {
+        return tx.row(FIND_REFRESH_OF, Tuple.of(hash, audience.name()), "auth.refreshInvalid");
+    }
+
+    Future<Void> endAll(Tx tx, UUID subject, long rights, String why) {
+        return tx.query(END_ALL, Tuple.of(subject, why))
+                .compose(v -> tx.query(REVOKE_RIGHTS, Tuple.of(subject, rights)))
                 .mapEmpty();
     }
 

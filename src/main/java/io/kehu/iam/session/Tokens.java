@@ -50,14 +50,24 @@ final class Tokens {
                         Duration.between(now, sessionEnd).toSeconds()));
     }
 
-    /** Begins and ends a second early, because nodes follow the database's clock from a little behind. */
     String access(UUID subject, UUID session, long rights, OffsetDateTime now, OffsetDateTime sessionEnd) {
+        return access(subject, Principal.Audience.STAFF, session, rights, now, sessionEnd);
+    }
+
+    /** Begins and ends a second early, because nodes follow the database's clock from a little behind. */
+    String access(
+            UUID subject,
+            Principal.Audience audience,
+            UUID session,
+            long rights,
+            OffsetDateTime now,
+            OffsetDateTime sessionEnd) {
         long second = now.toEpochSecond();
         return signer.issue(new Signer.Claims(
                 subject,
                 session,
                 rights,
-                Principal.Audience.STAFF,
+                audience,
                 second - 1,
                 second - 1,
                 second - 1 + seconds(now, sessionEnd),

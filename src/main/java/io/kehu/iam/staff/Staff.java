@@ -105,6 +105,11 @@ public record Staff(
                 since);
     }
 
+    /** This member of staff in other roles and at another branch. */
+    Staff at(StaffPlace place) {
+        return new Staff(id, username, name, phone, place.branchId(), place.roles(), state, mustChange, version, since);
+    }
+
     private static List<String> roles(JsonNode array) {
         List<String> roles = new ArrayList<>();
         array.forEach(role -> roles.add(role.textValue()));

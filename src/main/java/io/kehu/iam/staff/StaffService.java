@@ -1,13 +1,10 @@
 package io.kehu.iam.staff;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
-import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.cache.Cache;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.sql.Database;
@@ -15,12 +12,8 @@ import io.kehu.sql.Page;
 import io.kehu.sql.Past;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.RowSet;
-import java.io.IOException;
 import java.security.SecureRandom;
-import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
@@ -41,14 +34,11 @@ final class StaffService {
     private final Vault vault;
     private final Passwords passwords;
     private final Passwords.Profile profile;
-    private final Cache cache;
-    private final Duration rolesKept;
     private final UnaryOperator<byte[]> mac;
 
     /**
      * The rules with what they need.
      *
-     * @param rolesKept how long an answer with the roles is given again
      * @param mac binds a cursor to its list
      */
     StaffService(
@@ -57,16 +47,12 @@ final class StaffService {
             Vault vault,
             Passwords passwords,
             Passwords.Profile profile,
-            Cache cache,
-            Duration rolesKept,
             UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.vault = vault;
         this.passwords = passwords;
         this.profile = profile;
-        this.cache = cache;
-        this.rolesKept = rolesKept;
         this.mac = mac;
     }
 
@@ -89,44 +75,9 @@ final class StaffService {
     }
 
     /**
-     * All roles with what they may do: the same for everybody who may ask, and changed by migrations only, so it is kept
-     * and nothing has to drop it.
-     */
-    Future<Reply> roles(Call call) {
-        return cache.get("roles:all", rolesKept, () -> store.roles(call).map(StaffService::roles))
-                .map(body -> new Reply(200, body, null, null, null, false));
-    }
-
-    private static Buffer roles(RowSet<Row> rows) {
-        return Json.write(json -> {
-            json.writeStartObject();
-            json.writeArrayFieldStart("items");
-            for (Row row : rows) {
-                role(json, row);
-            }
-            json.writeEndArray();
-            json.writeEndObject();
-        });
-    }
-
-    private static void role(JsonGenerator json, Row row) throws IOException {
-        json.writeStartObject();
-        json.writeStringField("code", row.getString("code"));
-        json.writeStringField("nameEn", row.getString("name_en"));
-        json.writeStringField("nameZh", row.getString("name_zh"));
-        json.writeStringField("scope", row.getString("scope").toLowerCase(java.util.Locale.ROOT));
-        json.writeArrayFieldStart("permissions");
-        for (String permission : row.getArrayOfStrings("permissions")) {
-            json.writeString(permission);
-        }
-        json.writeEndArray();
-        json.writeEndObject();
-    }
-
-    /**
      * Takes somebody on. Without a password in the body a random one is made and told once, in the answer; either must be
      * changed at the first sign-in. Problems: staff.usernameTaken, staff.branchUnknown, staff.branchClosed,
-     * staff.roleUnknown, request.invalid (a password that will not do), request.tooManyRequests.
+     * staff.roleUnknown, duty.conflict, request.invalid (a password that will not do), request.tooManyRequests.
      */
     Future<Reply> create(Call call) {
         Staff draft = Staff.draft(Ids.next(), call.json());
@@ -143,7 +94,8 @@ final class StaffService {
                 .hash(password)
                 .compose(hash -> database.write(
                         call,
-                        tx -> store.mustBeOpen(tx, draft.branchId())
+                        tx -> store.lockRights(tx)
+                                .compose(v -> store.mustBeOpen(tx, draft.branchId()))
                                 .compose(v -> store.insert(tx, draft, hash))
                                 .compose(staff -> store.hold(tx, staff.id()).map(staff))
                                 .map(staff -> {
@@ -169,13 +121,14 @@ final class StaffService {
     /**
      * Changes roles, branch, state, name or phone. Nobody changes his own rights, and one administrator always stays.
      * Problems: staff.notFound, request.stale, staff.ownRights, staff.lastAdministrator, staff.branchUnknown,
-     * staff.branchClosed, staff.roleUnknown.
+     * staff.branchClosed, staff.roleUnknown, duty.conflict.
      */
     Future<Reply> change(Call call) {
         UUID id = call.id("staffId");
         return database.write(
                 call,
-                tx -> store.lockAdministrators(tx)
+                tx -> store.lockRights(tx)
+                        .compose(v -> store.lockAdministrators(tx))
                         .compose(v -> store.locked(tx, id))
                         .compose(locked -> {
                             Staff before = Staff.from(locked, vault);

@@ -18,7 +18,7 @@ import java.time.OffsetDateTime;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
-/** SQL of staff and roles, and of the branches that a new bank begins with. */
+/** SQL of staff, and of the branches that a new bank begins with. */
 final class StaffStore {
     private static final String INSERT_KEY =
             "INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped) VALUES ($1, 'staff', $2, $3)";
@@ -39,6 +39,7 @@ final class StaffStore {
     private static final String LOCK_ADMINISTRATORS =
             "SELECT id FROM iam.staff WHERE state = 'active' AND 'administrator' = ANY (roles) ORDER BY id FOR UPDATE";
 
+    private static final String RIGHTS = "SELECT rights FROM iam.staff WHERE id = $1";
     private static final String REVOKE = "INSERT INTO kehu.revocation (subject_id, min_version) VALUES ($1, $2)";
     private static final String END_SESSIONS = """
             UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'staff'
@@ -48,7 +49,7 @@ final class StaffStore {
             + " ON CONFLICT (id) DO UPDATE SET by_id = excluded.by_id";
 
     private static final String RELEASE = "DELETE FROM iam.held_account WHERE id = $1";
-    private static final String ROLES = "SELECT code, name_en, name_zh, permissions, scope FROM iam.role ORDER BY code";
+    private static final String LOCK_RIGHTS = "SELECT iam.lock_rights()";
 
     private static final String ANY_BRANCH = "SELECT EXISTS (SELECT FROM iam.branch) AS there";
     private static final String ANY_DEMO = "SELECT EXISTS (SELECT FROM iam.staff WHERE demo) AS there";
@@ -99,10 +100,6 @@ final class StaffStore {
                         .map(row -> new FourEyes.Found<>(Staff.from(row, vault), null));
     }
 
-    Future<RowSet<Row>> roles(Call call) {
-        return database.query(call, ROLES, Tuple.tuple());
-    }
-
     Future<Row> locked(Tx tx, UUID id) {
         return tx.row(LOCK, Tuple.of(id), "staff.notFound");
     }
@@ -112,6 +109,11 @@ final class StaffStore {
                 .compose(row -> row.getString("state").equals("open")
                         ? Future.succeededFuture()
                         : Future.failedFuture(Problem.of("staff.branchClosed")));
+    }
+
+    /** Before any row: changes of rights stand in one line. */
+    Future<Void> lockRights(Tx tx) {
+        return tx.query(LOCK_RIGHTS, Tuple.tuple()).mapEmpty();
     }
 
     Future<Void> lockAdministrators(Tx tx) {
@@ -181,6 +183,10 @@ final class StaffStore {
     private static boolean isApproved(Tx tx) {
         Call.Approval approval = tx.call().approval();
         return approval != null && approval.id() != null;
+    }
+
+    Future<Long> rights(Tx tx, UUID id) {
+        return tx.row(RIGHTS, Tuple.of(id), "staff.notFound").map(row -> row.getLong("rights"));
     }
 
     // What a new bank begins with

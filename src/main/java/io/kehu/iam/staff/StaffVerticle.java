@@ -5,7 +5,6 @@ import io.kehu.crypto.Passwords;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
-import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -20,15 +19,12 @@ public final class StaffVerticle implements Domain {
                 kernel.vault(),
                 kernel.passwords(),
                 profile(kernel),
-                kernel.cache(),
-                Duration.ofSeconds(kernel.number("cache.seconds")),
                 kernel::cursorMac);
         return Operations.at("iam.staff")
                 .on("listStaff", service::list)
                 .on("getStaff", service::get)
                 .on("createStaff", service::create)
-                .on("changeStaff", service::change)
-                .on("listRoles", service::roles);
+                .on("changeStaff", service::change);
     }
 
     /** Demo users have a public password: made in an empty database of demo and test mode, never served elsewhere. */

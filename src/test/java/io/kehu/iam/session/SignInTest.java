@@ -502,22 +502,6 @@ class SignInTest {
     }
 
     @Test
-    void theRolesAreTheSameForEverybodyAlsoWhenTheyComeFromTheCache() {
-        Answer first = kehu.caller("administrator").get("/v1/roles").is(200);
-        List<String> codes = new ArrayList<>();
-        first.at("/items").forEach(role -> codes.add(role.get("code").asText()));
-        assertThat(codes)
-                .contains("administrator", "customer-manager", "auditor")
-                .isSorted();
-        Caller auditor = kehu.caller("auditor");
-        for (int i = 0; i < 3; i++) {
-            assertThat(auditor.get("/v1/roles").is(200).at("/items")).isEqualTo(first.at("/items"));
-        }
-        // Rights are asked before the cache is.
-        kehu.caller("customer-manager").get("/v1/roles").is(403, "auth.forbidden");
-    }
-
-    @Test
     void whatDoesNotFitIsRefusedWithItsOwnCode() {
         Caller administrator = kehu.caller("administrator");
         String draft = """

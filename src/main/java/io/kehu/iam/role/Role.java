@@ -1,0 +1,110 @@
+package io.kehu.iam.role;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Principal.Scope;
+import io.vertx.sqlclient.Row;
+import java.io.IOException;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.UUID;
+
+/**
+ * A role as it is, or was.
+ *
+ * @param code its name in requests, never changed
+ * @param scope which customers its holders see
+ * @param permissions codes of {@link Permissions}, sorted
+ * @param builtIn Kehu came with it: it can be changed but not deleted
+ */
+record Role(
+        UUID id,
+        String code,
+        String nameEn,
+        String nameZh,
+        Scope scope,
+        List<String> permissions,
+        boolean builtIn,
+        long version,
+        OffsetDateTime since) {
+
+    Role {
+        permissions = permissions.stream().sorted().toList();
+    }
+
+    static Role from(Row row) {
+        return new Role(
+                row.getUUID("id"),
+                row.getString("code"),
+                row.getString("name_en"),
+                row.getString("name_zh"),
+                Scope.valueOf(row.getString("scope")),
+                List.of(row.getArrayOfStrings("permissions")),
+                row.getBoolean("built_in"),
+                row.getLong("version"),
+                row.getOffsetDateTime("valid_from"));
+    }
+
+    /** What a new role is made of. */
+    static Role draft(UUID id, ObjectNode body) {
+        return new Role(
+                id,
+                body.get("code").textValue(),
+                body.get("nameEn").textValue().strip(),
+                body.get("nameZh").textValue().strip(),
+                scope(body.get("scope")),
+                texts(body.get("permissions")),
+                false,
+                1,
+                OffsetDateTime.MIN);
+    }
+
+    /** This role with a merge patch (RFC 7396) applied. */
+    Role patched(ObjectNode patch) {
+        return new Role(
+                id,
+                code,
+                patch.path("nameEn").asText(nameEn).strip(),
+                patch.path("nameZh").asText(nameZh).strip(),
+                patch.has("scope") ? scope(patch.get("scope")) : scope,
+                patch.has("permissions") ? texts(patch.get("permissions")) : permissions,
+                builtIn,
+                version,
+                since);
+    }
+
+    private static Scope scope(JsonNode word) {
+        return Scope.valueOf(word.textValue().toUpperCase(Locale.ROOT));
+    }
+
+    private static List<String> texts(JsonNode array) {
+        List<String> texts = new ArrayList<>();
+        array.forEach(text -> texts.add(text.textValue()));
+        return texts;
+    }
+
+    /** Whether this role lets its holders do or see anything that the other does not. */
+    boolean exceeds(Role other) {
+        return scope.compareTo(other.scope) > 0 || !other.permissions.containsAll(permissions);
+    }
+
+    void toJson(JsonGenerator json) throws IOException {
+        json.writeStartObject();
+        json.writeStringField("code", code);
+        json.writeStringField("nameEn", nameEn);
+        json.writeStringField("nameZh", nameZh);
+        json.writeStringField("scope", scope.name().toLowerCase(Locale.ROOT));
+        json.writeArrayFieldStart("permissions");
+        for (String permission : permissions) {
+            json.writeString(permission);
+        }
+        json.writeEndArray();
+        json.writeBooleanField("builtIn", builtIn);
+        json.writeNumberField("version", version);
+        json.writeStringField("since", since.toInstant().toString());
+        json.writeEndObject();
+    }
+}

@@ -1,0 +1,98 @@
+package io.kehu.iam.session;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Network;
+import io.kehu.bus.Problem;
+import io.kehu.cache.RateLimit;
+import io.kehu.crypto.Vault;
+import io.kehu.kernel.Kernel;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import java.util.function.Function;
+
+/**
+ * The counters against guessing, for every way in that looks at a secret which people choose: how often one address and all
+ * together may try, and the ladder of locks (safety.md 4).
+ */
+public final class Attempts {
+    private final SessionStore store;
+    private final Vault vault;
+    private final RateLimit rates;
+
+    private Attempts(SessionStore store, Vault vault, RateLimit rates) {
+        this.store = store;
+        this.vault = vault;
+        this.rates = rates;
+    }
+
+    public static Attempts of(Kernel kernel) {
+        return new Attempts(new SessionStore(kernel.database(), kernel.vault()), kernel.vault(), kernel.rates());
+    }
+
+    /**
+     * A look at the secret of one account.
+     *
+     * @param realm keeps accounts of the same name apart, e.g. of staff and of customers
+     */
+    public Guess guess(String realm, String name, String address) {
+        // No name holds a NUL, so that a realm and a name cannot run together.
+        return Guess.of(vault, realm + '\0' + name, address);
+    }
+
+    /** Refuses trial runs, and those who come too often. Problems: request.noDryRun, request.tooManyRequests. */
+    public Future<Void> admit(Call call, Guess guess) {
+        return mustBeReal(call)
+                .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
+                .compose(v -> limit(RateLimit.LOGIN, ""));
+    }
+
+    /** The same for what nobody guesses: each kind of request has a count of its own per address, and none of all together. */
+    public Future<Void> admit(Call call, String kind) {
+        return mustBeReal(call)
+                .compose(v -> limit(
+                        RateLimit.LOGIN_PER_ADDRESS,
+                        kind + ' ' + Network.source(call.meta().address())));
+    }
+
+    /** Signing in proves something; there is nothing to try out, and a trial must not be a way around the counters. */
+    private static Future<Void> mustBeReal(Call call) {
+        return call.mode() == Call.Mode.EXECUTE
+                ? Future.succeededFuture()
+                : Future.failedFuture(Problem.of("request.noDryRun"));
+    }
+
+    private Future<Void> limit(String bucket, String key) {
+        return rates.take(bucket, key, 1)
+                .compose(decision -> decision.allowed()
+                        ? Future.succeededFuture()
+                        : Future.failedFuture(tooMany((decision.retryAfterMillis() + 999) / 1000)));
+    }
+
+    private static Problem tooMany(long seconds) {
+        return Problem.of("request.tooManyRequests", Long.toString(Math.max(1, seconds)));
+    }
+
+    /**
+     * Books the look, then takes it. What fails on the way (no room, no connection) was no look and is not counted; what
+     * ends well is settled by the caller with {@link #settle}, unless it was locked.
+     *
+     * @param taking does the same work whether it is told {@code true} (look) or {@code false} (locked: work in vain)
+     */
+    public <T> Future<T> look(Guess guess, Function<Boolean, Future<T>> taking) {
+        return store.take(guess).compose(booked -> {
+            if (booked.equals("busy")) {
+                return Future.failedFuture(tooMany(1));
+            }
+            boolean free = !booked.equals("locked");
+            return taking.apply(free)
+                    .recover(failure -> free
+                            ? store.giveBack(guess).transform(v -> Future.failedFuture(failure))
+                            : Future.failedFuture(failure));
+        });
+    }
+
+    /** Ends a booked look, in the transaction that says what it came to. */
+    public Future<Void> settle(Tx tx, Guess guess, boolean opened) {
+        return store.settle(tx, guess, opened);
+    }
+}
