@@ -68,7 +68,7 @@ public final class Contract {
     private final ObjectNode document;
     private final Buffer bytes;
     private final List<Operation> operations = new ArrayList<>();
-    private final SchemaRegistry registry;
+    private final Schema whole;
 
     /** What is wrong with a contract. */
     public static final class Defective extends RuntimeException {
@@ -92,13 +92,14 @@ public final class Contract {
         this.document = document;
         this.bytes = Json.write(g -> g.writeTree(document));
         String text = bytes.toString();
-        this.registry = SchemaRegistry.withDefaultDialect(
-                Dialects.getDraft202012(),
-                b -> b.schemas(Map.of(BASE, text))
-                        .schemaRegistryConfig(SchemaRegistryConfig.builder()
-                                .formatAssertionsEnabled(true)
-                                .pathType(PathType.JSON_POINTER)
-                                .build()));
+        this.whole = SchemaRegistry.withDefaultDialect(
+                        Dialects.getDraft202012(),
+                        b -> b.schemas(Map.of(BASE, text))
+                                .schemaRegistryConfig(SchemaRegistryConfig.builder()
+                                        .formatAssertionsEnabled(true)
+                                        .pathType(PathType.JSON_POINTER)
+                                        .build()))
+                .getSchema(SchemaLocation.of(BASE));
         Bounds bounds = new Bounds(document, defects);
         bounds.words(document, "");
         document.get("paths").properties().forEach(path -> {
@@ -188,7 +189,9 @@ public final class Contract {
 
     /** A compiled schema of the bundle, by JSON pointer. */
     public Schema schema(String pointer) {
-        Schema schema = registry.getSchema(SchemaLocation.of(BASE + "#" + pointer));
+        // Asked by a location, the registry would read and keep the whole document once more for each of them.
+        Schema schema =
+                whole.getRefSchema(SchemaLocation.of(BASE + "#" + pointer).getFragment());
         schema.getValidators(); // compiles now instead of at the first request
         return schema;
     }

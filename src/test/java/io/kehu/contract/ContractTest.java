@@ -249,6 +249,15 @@ class ContractTest {
     }
 
     @Test
+    void theDocumentIsKeptOnceHoweverManySchemasAreCompiledFromIt() {
+        Contract contract = Contract.load(3000);
+        JsonNode branch = contract.body("createBranch").getRefSchemaNode("/components/schemas/Id");
+        assertThat(branch)
+                .isNotNull()
+                .isSameAs(contract.body("createStaff").getRefSchemaNode("/components/schemas/Id"));
+    }
+
+    @Test
     void theShippedContractIsSound() {
         assertThat(Contract.load(3000).operations()).isNotEmpty();
     }

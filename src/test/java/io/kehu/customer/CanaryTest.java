@@ -141,8 +141,7 @@ class CanaryTest {
     @BeforeAll
     static void start() {
         kehu = TestKehu.start();
-        who = kehu.signIn(
-                kehu.staff(kehu.branch(kehu.headOffice(), CONTROL), "customer-manager", "operator", "auditor"));
+        who = kehu.signIn(kehu.staff(kehu.branch(kehu.headOffice(), CONTROL), "customer-manager", "operator"));
         IntStream.range(0, PEOPLE).mapToObj(Person::new).forEach(Person::hide);
     }
 
