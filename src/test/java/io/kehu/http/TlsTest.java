@@ -6,24 +6,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
+import io.kehu.TestCertificate;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Caller;
 import io.kehu.app.Certificate;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,70 +26,19 @@ import org.slf4j.LoggerFactory;
 
 /** TLS and HTTP/2 by setting, with certificates that are renewed while the node runs. */
 class TlsTest {
-    private static final char[] PASSWORD = "changeit".toCharArray();
-
     @TempDir
     Path folder;
 
-    /** A certificate of its own for 127.0.0.1, made by the JDK. */
-    private KeyStore selfSigned(String name) throws IOException, GeneralSecurityException, InterruptedException {
-        Path store = folder.resolve(name + ".p12");
-        Process keytool = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "keytool")
-                                .toString(),
-                        "-genkeypair",
-                        "-alias",
-                        "kehu",
-                        "-keyalg",
-                        "EC",
-                        "-groupname",
-                        "secp256r1",
-                        "-validity",
-                        "2",
-                        "-dname",
-                        "CN=127.0.0.1",
-                        "-ext",
-                        "SAN=ip:127.0.0.1",
-                        "-storetype",
-                        "PKCS12",
-                        "-storepass",
-                        new String(PASSWORD),
-                        "-keystore",
-                        store.toString())
-                .inheritIO()
-                .start();
-        assertThat(keytool.waitFor()).isZero();
-        KeyStore keys = KeyStore.getInstance("PKCS12");
-        try (InputStream in = Files.newInputStream(store)) {
-            keys.load(in, PASSWORD);
-        }
-        return keys;
+    private TestCertificate selfSigned(String name) throws IOException {
+        return TestCertificate.make(Files.createDirectory(folder.resolve(name)));
     }
 
-    private Path pem(String name, String kind, byte[] der) throws IOException {
-        String text = Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(der);
-        return Files.writeString(
-                folder.resolve(name), "-----BEGIN " + kind + "-----\n" + text + "\n-----END " + kind + "-----\n");
+    private Path certificate(TestCertificate certificate) {
+        return certificate.certificate(folder.resolve("cert.pem"));
     }
 
-    private Path certificate(KeyStore keys) throws IOException, GeneralSecurityException {
-        return pem("cert.pem", "CERTIFICATE", keys.getCertificate("kehu").getEncoded());
-    }
-
-    private Path key(KeyStore keys) throws IOException, GeneralSecurityException {
-        return pem("key.pem", "PRIVATE KEY", keys.getKey("kehu", PASSWORD).getEncoded());
-    }
-
-    /** A client with connections of its own that trusts this certificate alone. */
-    private static HttpClient trusting(KeyStore keys) throws IOException, GeneralSecurityException {
-        KeyStore trusted = KeyStore.getInstance("PKCS12");
-        trusted.load(null, null);
-        trusted.setCertificateEntry("kehu", keys.getCertificate("kehu"));
-        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(trusted);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, trust.getTrustManagers(), null);
-        return HttpClient.newBuilder().sslContext(context).build();
+    private Path key(TestCertificate certificate) {
+        return certificate.key(folder.resolve("key.pem"));
     }
 
     private static HttpResponse<String> branches(HttpClient client, TestKehu kehu, Caller caller)
@@ -108,17 +52,17 @@ class TlsTest {
 
     @Test
     void aRenewedPairServesNewConnectionsAndHalfAPairDoesNot() throws Exception {
-        KeyStore first = selfSigned("first");
+        TestCertificate first = selfSigned("first");
         TestKehu kehu = TestKehu.start(Map.of(
                 "KEHU_HTTP_TLS_CERTIFICATE", certificate(first).toString(),
                 "KEHU_HTTP_TLS_KEY", key(first).toString(),
                 "KEHU_HTTP_TLS_RELOAD_MILLIS", "100"));
         try {
             Caller caller = kehu.caller("administrator");
-            HttpClient before = trusting(first);
+            HttpClient before = first.trusting();
             assertThat(branches(before, kehu, caller).statusCode()).isEqualTo(200);
 
-            KeyStore second = selfSigned("second");
+            TestCertificate second = selfSigned("second");
             ListAppender<ILoggingEvent> said = new ListAppender<>();
             said.start();
             Logger log = (Logger) LoggerFactory.getLogger(Certificate.class);
@@ -129,11 +73,11 @@ class TlsTest {
                             .extracting(ILoggingEvent::getFormattedMessage)
                             .anyMatch(line -> line.contains("the key is not the certificate's")));
             log.detachAppender(said);
-            assertThat(branches(trusting(first), kehu, caller).statusCode()).isEqualTo(200);
+            assertThat(branches(first.trusting(), kehu, caller).statusCode()).isEqualTo(200);
 
             key(second);
             Awaitility.await().ignoreExceptionsInstanceOf(IOException.class).untilAsserted(() -> {
-                HttpResponse<String> answer = branches(trusting(second), kehu, caller);
+                HttpResponse<String> answer = branches(second.trusting(), kehu, caller);
                 assertThat(answer.statusCode()).isEqualTo(200);
                 assertThat(answer.version()).isEqualTo(HttpClient.Version.HTTP_2);
             });
@@ -156,12 +100,12 @@ class TlsTest {
 
     @Test
     void aPairOfPemFilesGivesTlsWithHttp2AndTellsBrowsersToStayThere() throws Exception {
-        KeyStore keys = selfSigned("store");
+        TestCertificate keys = selfSigned("store");
         TestKehu kehu = TestKehu.start(Map.of(
                 "KEHU_HTTP_TLS_CERTIFICATE", certificate(keys).toString(),
                 "KEHU_HTTP_TLS_KEY", key(keys).toString()));
         try {
-            HttpClient client = trusting(keys);
+            HttpClient client = keys.trusting();
             Caller caller = kehu.caller("administrator");
             HttpRequest.Builder request = HttpRequest.newBuilder(
                             URI.create("https://127.0.0.1:" + kehu.port() + "/v1/branches"))
