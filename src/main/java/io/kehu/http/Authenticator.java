@@ -164,12 +164,12 @@ public final class Authenticator {
         }
         boolean blind = revocations.isBlind();
         Principal known = blind ? null : principals.getIfPresent(claims.session());
-        if (known != null && known.version() == claims.version() && clock.millis() < known.goodUntil()) {
+        if (known != null && isOf(claims, known) && clock.millis() < known.goodUntil()) {
             return Future.succeededFuture(known);
         }
         long heard = revocations.heard();
         return load(claims.session()).compose(principal -> {
-            if (!principal.subject().equals(claims.subject()) || principal.version() != claims.version()) {
+            if (!isOf(claims, principal)) {
                 return Future.failedFuture(Problem.of("auth.revoked"));
             }
             if (!blind) {
@@ -181,6 +181,13 @@ public final class Authenticator {
             }
             return Future.succeededFuture(principal);
         });
+    }
+
+    /** What the token says must be what PostgreSQL says of its session, also where that is remembered. */
+    private static boolean isOf(Signer.Claims claims, Principal principal) {
+        return principal.subject().equals(claims.subject())
+                && principal.audience() == claims.audience()
+                && principal.version() == claims.version();
     }
 
     private Future<Principal> load(UUID session) {

@@ -128,6 +128,7 @@ public final class FourEyes {
 
     /** In the second transaction, when the change is undone: keeps the command with all that it was weighed by. */
     Future<Reply> propose(Tx second, byte[] hash, Reply reply) {
+        second.kind("approval");
         Call call = tx.call();
         Principal maker = call.principal();
         UUID touched = tx.touched(reply);

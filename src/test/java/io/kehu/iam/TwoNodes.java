@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 public final class TwoNodes implements AutoCloseable {
     public final TestKehu kehu = TestKehu.prepare(Map.of(
             "KEHU_RATE_PER_ADDRESS_PER_SECOND", "100000",
-            "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000"));
+            "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
+            "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000"));
     public final int first;
     public final int second;
     public final UUID shanghai;

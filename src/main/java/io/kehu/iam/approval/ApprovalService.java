@@ -135,6 +135,7 @@ final class ApprovalService {
         return database.write(
                         call,
                         tx -> decidable(tx).compose(approval -> {
+                            tx.kind("approval");
                             ApprovalRules.Step step = ApprovalRules.agreed(approval);
                             whole.set(step.state().equals("approved"));
                             return store.decide(tx, approval, "approve", reason(call))
@@ -163,8 +164,11 @@ final class ApprovalService {
         return database.write(
                 call,
                 tx -> decidable(tx)
-                        .compose(approval -> store.decide(tx, approval, "reject", reason(call))
-                                .compose(v -> store.end(tx, approval.id(), "rejected", null)))
+                        .compose(approval -> {
+                            tx.kind("approval");
+                            return store.decide(tx, approval, "reject", reason(call))
+                                    .compose(v -> store.end(tx, approval.id(), "rejected", null));
+                        })
                         .compose(v -> after(tx)));
     }
 
@@ -195,6 +199,7 @@ final class ApprovalService {
                                 return Future.failedFuture(Problem.of("approval.notFound"));
                             }
                             ApprovalRules.mustBe(approval, Set.of("pending", "approved"));
+                            tx.kind("approval");
                             return store.end(tx, approval.id(), "withdrawn", null);
                         })
                         .compose(v -> after(tx)));
@@ -248,6 +253,7 @@ final class ApprovalService {
                         .compose(policy -> (asksMore(call) ? store.mustHavePeople(tx) : Future.<Void>succeededFuture())
                                 .compose(v -> store.endOfPolicy(tx, policy))
                                 .map(ended -> {
+                                    tx.kind("setting");
                                     tx.event(Event.of(
                                                     "approval-policy.changed",
                                                     policy.id(),

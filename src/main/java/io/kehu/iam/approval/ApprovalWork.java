@@ -11,6 +11,7 @@ import io.kehu.contract.Operation;
 import io.kehu.crypto.Vault;
 import io.kehu.sql.Database;
 import io.kehu.sql.FourEyes;
+import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.sqlclient.Row;
@@ -112,9 +113,14 @@ final class ApprovalWork {
     private Future<Void> expire(UUID id) {
         return database.write(
                         Call.internal("expireApproval", Call.Lane.JOB, CALL_MILLIS),
-                        tx -> store.expire(tx, id).map(v -> Reply.empty()))
+                        tx -> ended(tx, store.expire(tx, id)))
                 .<Void>mapEmpty()
                 .recover(ApprovalWork::unlessFaster);
+    }
+
+    private static Future<Reply> ended(Tx tx, Future<?> end) {
+        tx.kind("approval");
+        return end.map(v -> Reply.empty());
     }
 
     /** Another node, or a person, was faster. */
@@ -186,7 +192,7 @@ final class ApprovalWork {
         Problem why = expected ? problem : Problem.of("server.failure");
         return database.write(
                         Call.internal("refuseApproval", Call.Lane.JOB, CALL_MILLIS),
-                        tx -> store.end(tx, id, "refused", why).map(v -> Reply.empty()))
+                        tx -> ended(tx, store.end(tx, id, "refused", why)))
                 .<Void>mapEmpty()
                 .recover(ApprovalWork::unlessFaster);
     }

@@ -55,6 +55,7 @@ final class DutyService {
         return database.write(
                 call,
                 tx -> store.insert(tx, draft).map(pair -> {
+                    tx.kind("grant");
                     tx.event(event("duty.created", pair));
                     return Reply.created("/v1/duty-conflicts/" + pair.id(), pair::toJson);
                 }));
@@ -65,6 +66,7 @@ final class DutyService {
         return database.write(
                 call,
                 tx -> store.delete(tx, call.id("dutyConflictId")).map(pair -> {
+                    tx.kind("grant");
                     tx.event(event("duty.deleted", pair));
                     return Reply.empty();
                 }));

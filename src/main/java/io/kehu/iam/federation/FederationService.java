@@ -103,6 +103,7 @@ final class FederationService {
                         .compose(version -> Past.mustMatch(call, version))
                         .compose(v -> store.replace(tx, items))
                         .map(mappings -> {
+                            tx.kind("grant");
                             tx.event(Event.of("mapping.changed", mappings.id(), mappings.version(), READ));
                             return reply(mappings);
                         }));

@@ -72,6 +72,7 @@ final class GrantService {
             return store.lock(tx)
                     .compose(v -> store.insert(tx, Ids.next(), staff, gift, from, null))
                     .map(row -> {
+                        tx.kind("grant");
                         tx.event(event("grant.created", row));
                         return reply(Reply.created("/v1/grants/" + row.getUUID("id"), json -> write(json, row)), row);
                     });
@@ -83,6 +84,7 @@ final class GrantService {
         return database.write(
                 call,
                 tx -> store.lock(tx).compose(v -> store.end(tx)).map(row -> {
+                    tx.kind("grant");
                     tx.event(event("grant.ended", row));
                     return reply(Reply.ok(json -> write(json, row)), row);
                 }));

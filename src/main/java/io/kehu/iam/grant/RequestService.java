@@ -69,6 +69,7 @@ final class RequestService {
         return database.write(call, tx -> {
             GrantRules.mustLieAhead(GrantRules.start(gift, tx.now()), gift.endsAt(), tx.now());
             return store.insert(tx, Ids.next(), gift).map(row -> {
+                tx.kind("grant");
                 tx.event(event("permission.requested", row));
                 return Reply.created("/v1/permission-requests/" + row.getUUID("id"), json -> write(json, row))
                         .etag(row.getLong("version"));
@@ -153,6 +154,7 @@ final class RequestService {
     }
 
     private static Reply changed(Tx tx, String type, Row row) {
+        tx.kind("grant");
         tx.event(event(type, row));
         return reply(row);
     }

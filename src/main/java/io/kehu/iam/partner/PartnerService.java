@@ -88,6 +88,7 @@ final class PartnerService {
                 : database.write(
                         call,
                         tx -> store.insert(tx, draft).map(partner -> {
+                            tx.kind("grant");
                             tx.event(event("partner.created", partner));
                             return Reply.created(
                                             "/v1/partners/" + partner.id(), json -> partner.toJson(json, List.of()))
@@ -116,12 +117,16 @@ final class PartnerService {
         return store.update(tx, before, after)
                 .compose(partner -> partner.rights() == before.rights()
                         ? Future.succeededFuture(partner)
-                        : sessions.endAll(tx, partner.id(), partner.rights(), "partner")
-                                .map(partner))
+                        : rightsChanged(tx, partner))
                 .compose(partner -> store.keys(tx, partner.id()).map(keys -> {
                     tx.event(event("partner.changed", partner));
                     return Reply.ok(json -> partner.toJson(json, keys)).etag(partner.version());
                 }));
+    }
+
+    private Future<Partner> rightsChanged(Tx tx, Partner partner) {
+        tx.kind("grant");
+        return sessions.endAll(tx, partner.id(), partner.rights(), "partner").map(partner);
     }
 
     /** Makes a key and tells its secret once. Problems: partner.notFound, partner.keysTaken. */
@@ -138,6 +143,7 @@ final class PartnerService {
                                 PartnerKey.hash(vault, secret),
                                 call.json().get("days").intValue()))
                         .compose(key -> store.touch(tx, partner, false).map(changed -> {
+                            tx.kind("key");
                             tx.event(event("partner.keyCreated", changed));
                             return Reply.created("/v1/partners/" + partner, json -> {
                                 json.writeStartObject();
@@ -161,6 +167,7 @@ final class PartnerService {
                         .compose(v -> store.touch(tx, partner, true))
                         .compose(changed -> sessions.endAll(tx, partner, changed.rights(), "key")
                                 .map(v -> {
+                                    tx.kind("key");
                                     tx.event(event("partner.keyDeleted", changed));
                                     return Reply.empty();
                                 })));

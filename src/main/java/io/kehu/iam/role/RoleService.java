@@ -52,6 +52,7 @@ final class RoleService {
         return database.write(
                 call,
                 tx -> store.lock(tx).compose(v -> store.insert(tx, draft)).map(role -> {
+                    tx.kind("grant");
                     tx.event(event("role.created", role));
                     return Reply.created("/v1/roles/" + role.code(), role::toJson)
                             .etag(role.version());
@@ -72,6 +73,7 @@ final class RoleService {
                         .compose(before -> Past.mustMatch(call, before.version())
                                 .compose(v -> apply(tx, before, before.patched(call.json()))))
                         .map(role -> {
+                            tx.kind("grant");
                             tx.event(event("role.changed", role));
                             return Reply.ok(role::toJson).etag(role.version());
                         }));
@@ -94,6 +96,7 @@ final class RoleService {
                         .compose(before -> Past.mustMatch(call, before.version())
                                 .compose(v -> store.delete(tx, before))
                                 .map(v -> {
+                                    tx.kind("grant");
                                     tx.event(event("role.deleted", before));
                                     return Reply.empty();
                                 })));

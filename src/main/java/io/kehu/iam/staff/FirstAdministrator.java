@@ -53,6 +53,7 @@ final class FirstAdministrator {
                         tx -> store.headOffice(tx, Ids.next())
                                 .compose(head -> store.insert(tx, administrator(username, head), hash))
                                 .map(staff -> {
+                                    tx.kind("grant");
                                     tx.event(Event.of("staff.created", staff.id(), staff.version(), "staff:read")
                                             .within(staff.branchId(), null));
                                     return Reply.empty();

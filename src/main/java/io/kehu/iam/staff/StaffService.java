@@ -99,6 +99,7 @@ final class StaffService {
                                 .compose(v -> store.insert(tx, draft, hash))
                                 .compose(staff -> store.hold(tx, staff.id()).map(staff))
                                 .map(staff -> {
+                                    tx.kind("grant");
                                     tx.weighs(null, 1L);
                                     tx.event(Event.of("staff.created", staff.id(), staff.version(), READ)
                                             .within(staff.branchId(), null));
@@ -145,6 +146,9 @@ final class StaffService {
         Staff after = before.patched(tx.call().json());
         if (!after.hasRightsOf(before) && before.id().equals(tx.principal().subject())) {
             return Future.failedFuture(Problem.of("staff.ownRights"));
+        }
+        if (!after.hasRightsOf(before)) {
+            tx.kind("grant");
         }
         tx.weighs(null, after.givesRightsBeyond(before) ? 1L : 0L);
         Future<Void> placed = after.branchId().equals(before.branchId())
