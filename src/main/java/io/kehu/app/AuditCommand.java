@@ -2,8 +2,8 @@ package io.kehu.app;
 
 import io.kehu.audit.Archive;
 import io.kehu.audit.Dump;
-import io.kehu.audit.PublicKeys;
 import io.kehu.audit.Verifier;
+import io.kehu.crypto.KeySet;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Signer;
 import java.io.IOException;
@@ -80,7 +80,7 @@ final class AuditCommand {
 
     private static Map<String, byte[]> keys(Path file) throws IOException {
         try {
-            return PublicKeys.read(Files.readAllBytes(file));
+            return KeySet.read(Files.readAllBytes(file));
         } catch (IllegalArgumentException e) {
             throw new StartFailure("--key: " + file + " " + e.getMessage());
         }
@@ -111,7 +111,7 @@ final class AuditCommand {
             description = "Write the public keys that seals are checked with (JSON Web Key Set).",
             mixinStandardHelpOptions = true)
     void key(@Option(names = "--out", required = true) Path file) throws IOException {
-        Files.writeString(file, PublicKeys.write(signer(alone.get(), false).publicKeys()) + "\n");
+        Files.writeString(file, KeySet.write(signer(alone.get(), false).publicKeys()) + "\n");
     }
 
     @Command(

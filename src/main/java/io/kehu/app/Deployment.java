@@ -9,6 +9,7 @@ import io.kehu.cache.Cache;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.contract.Routes;
+import io.kehu.crypto.KeySet;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Signer;
@@ -316,11 +317,12 @@ public final class Deployment {
             revocations.stop();
             return Future.succeededFuture();
         });
+        Signer signer = new Signer(kernel.keys(), "kehu");
         Authenticator authenticator = new Authenticator(
                 vertx,
                 database,
                 clock,
-                new Signer(kernel.keys(), "kehu"),
+                signer,
                 revocations,
                 new Authenticator.Options(
                         auth.verifiedTokens(), auth.principals(), auth.signatureWorkers(), auth.signatureQueue()));
@@ -357,7 +359,10 @@ public final class Deployment {
                         vertx, settings.calls().maxInFlight(), settings.calls().maxReplyBytes()),
                 authenticator,
                 new Gate(http.trustedProxies(), http.proxyHeader() == Settings.ProxyHeader.FORWARDED, kernel.rates()),
-                new Pages(contract)::serve,
+                new Pages(
+                        contract,
+                        () -> KeySet.write(signer.tokenKeys(clock.millis() / 1000)),
+                        settings.keys().jwksSeconds())::serve,
                 accessLog,
                 connections,
                 clock,

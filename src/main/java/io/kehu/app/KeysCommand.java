@@ -1,23 +1,28 @@
 package io.kehu.app;
 
 import io.kehu.bus.Problem;
+import io.kehu.crypto.KeyStore.Succession;
 import io.kehu.job.KeyRotation;
+import io.kehu.job.SigningRotation;
 import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import java.io.PrintStream;
+import java.time.Instant;
 import java.util.function.Supplier;
 import picocli.CommandLine.Command;
 
-/** Rotates keys while Kehu serves. Either command may be stopped anywhere and given again; nodes need no restart. */
+/** Rotates keys while Kehu serves. Each command may be stopped anywhere and given again; nodes need no restart. */
 @Command(
         name = "keys",
-        description = "Rotate the keys that wrap other keys; Kehu may go on serving.",
+        description = "Rotate keys; Kehu may go on serving.",
         mixinStandardHelpOptions = true,
         synopsisSubcommandLabel = "COMMAND")
 final class KeysCommand {
     private static final int MASTER_SECONDS = 60;
     private static final int PROGRESS_MILLIS = 500;
+    /** Beyond the time that a new signing key is published before it signs. */
+    private static final int SIGNING_SECONDS = 120;
     /** A million data keys take minutes; this only bounds a run that hangs. */
     private static final int EPOCH_SECONDS = 12 * 3_600;
 
@@ -59,6 +64,46 @@ final class KeysCommand {
         int epoch = done(Deployment.alone(settings, kernel -> rotateEpoch(kernel, settings)), EPOCH_SECONDS);
         out.println("Epoch " + epoch
                 + " wraps every data key; older epochs are retired and stay in the key folder for backups.");
+        return 0;
+    }
+
+    @Command(
+            name = "rotate-signing",
+            description = "Publish a new key for access tokens and wait until it signs; nobody has to sign in again.",
+            mixinStandardHelpOptions = true)
+    int rotateSigning() {
+        Settings settings = servers.get();
+        done(
+                Deployment.alone(settings, kernel -> {
+                    SigningRotation rotation = Options.signing(kernel, settings);
+                    return rotation.begin().compose(succession -> {
+                        say(succession);
+                        return rotation.end(succession);
+                    });
+                }),
+                SIGNING_SECONDS + 2L * settings.keys().jwksSeconds());
+        out.println("The new key signs; the private half of the one before is gone.");
+        return 0;
+    }
+
+    private void say(Succession succession) {
+        out.println("Key " + succession.kid() + " is published and signs from "
+                + Instant.ofEpochSecond(succession.from()) + " on; tokens of the one before are accepted until "
+                + Instant.ofEpochSecond(succession.until()) + ".");
+        out.flush();
+    }
+
+    @Command(
+            name = "rotate-sealing",
+            description = "Make a new key for the seals of the audit; old seals are checked with the old public keys.",
+            mixinStandardHelpOptions = true)
+    int rotateSealing() {
+        Settings settings = servers.get();
+        String kid = done(
+                Deployment.alone(
+                        settings, kernel -> Options.signing(kernel, settings).sealing()),
+                MASTER_SECONDS);
+        out.println("Key " + kid + " seals the audit from now on. Fetch the public keys again: kehu audit key");
         return 0;
     }
 

@@ -12,6 +12,7 @@ import io.kehu.crypto.Vault;
 import io.kehu.http.Gate;
 import io.kehu.job.Jobs;
 import io.kehu.job.KeyRotation;
+import io.kehu.job.SigningRotation;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -92,6 +93,17 @@ final class Options {
                 kernel.jobs(),
                 new KeyRotation.Options(
                         settings.jobs().chunkRows(), settings.keys().reloadMillis()));
+    }
+
+    static SigningRotation signing(Kernel kernel, Settings settings) {
+        return new SigningRotation(
+                kernel.vertx(),
+                kernel.database(),
+                kernel.keys(),
+                new SigningRotation.Options(
+                        settings.keys().reloadMillis(),
+                        settings.keys().jwksSeconds(),
+                        settings.auth().accessMinutes() * 60));
     }
 
     static Database.Options database(Settings.Postgresql from) {

@@ -127,7 +127,7 @@ public record Settings(
 
     public record Cluster(boolean enabled, String name, String host, int port, List<String> members) {}
 
-    public record Keys(Path folder, int reloadMillis) {}
+    public record Keys(Path folder, int reloadMillis, int jwksSeconds) {}
 
     public record Auth(
             int accessMinutes,
@@ -251,7 +251,10 @@ public record Settings(
                         cluster.host("host"),
                         cluster.count("port", "port number", 1, 65_535),
                         cluster.list("members", "\\S+:\\d{1,5}", "host:port")),
-                new Keys(root.group("keys").path("folder"), root.group("keys").millis("reloadMillis", 100, 60_000)),
+                new Keys(
+                        root.group("keys").path("folder"),
+                        root.group("keys").millis("reloadMillis", 100, 60_000),
+                        root.group("keys").count("jwksSeconds", "seconds", 0, 86_400)),
                 new Auth(
                         auth.count("accessMinutes", "minutes", 1, 60),
                         auth.count("refreshHours", "hours", 1, 24 * 30),

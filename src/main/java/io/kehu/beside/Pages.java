@@ -13,8 +13,12 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 
-/** The few pages beside the API: the contract, the documentation that shows it, and the catalogue of problems. */
+/**
+ * The few pages beside the API: the contract, the documentation that shows it, the catalogue of problems, and the public keys
+ * of access tokens.
+ */
 public final class Pages {
     /** The version of the web jar in the POM; a missing file stops the start. */
     private static final String SWAGGER = "/META-INF/resources/webjars/swagger-ui/5.34.1/";
@@ -24,11 +28,23 @@ public final class Pages {
             "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
                     + " base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+    private static final String KEYS = "/.well-known/jwks.json";
+
     private final Map<String, Page> pages = new HashMap<>();
+    private final Supplier<String> keys;
+    private final String keptFor;
 
     private record Page(String type, Buffer body) {}
 
-    public Pages(Contract contract) {
+    /**
+     * Pages of a node.
+     *
+     * @param keys the public keys that tokens are checked with, now, as a JSON Web Key Set
+     * @param keptSeconds how long others may keep it
+     */
+    public Pages(Contract contract, Supplier<String> keys, int keptSeconds) {
+        this.keys = keys;
+        this.keptFor = "public, max-age=" + keptSeconds;
         pages.put("/openapi.json", new Page("application/json", contract.bytes()));
         pages.put("/docs/swagger-ui.css", new Page("text/css", asset("swagger-ui.css")));
         pages.put("/docs/swagger-ui-bundle.js", new Page("text/javascript", asset("swagger-ui-bundle.js")));
@@ -63,7 +79,8 @@ public final class Pages {
         String path = exchange.request().path();
         HttpMethod method = exchange.request().method();
         HttpServerResponse response = exchange.request().response();
-        Page page = pages.get(path);
+        Page page =
+                KEYS.equals(path) ? new Page("application/jwk-set+json", Buffer.buffer(keys.get())) : pages.get(path);
         if (page == null && !"/".equals(path)) {
             throw Problem.of("request.unknownPath");
         }
@@ -75,6 +92,9 @@ public final class Pages {
             response.setStatusCode(302).putHeader(HttpHeaders.LOCATION, "/docs").end();
             exchange.ended(302, null);
             return;
+        }
+        if (KEYS.equals(path)) {
+            response.putHeader(HttpHeaders.CACHE_CONTROL, keptFor);
         }
         response.putHeader(HttpHeaders.CONTENT_TYPE, page.type)
                 .putHeader("Content-Security-Policy", CONTENT_POLICY)

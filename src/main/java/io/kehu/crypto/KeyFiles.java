@@ -109,14 +109,17 @@ final class KeyFiles {
     private SigningKey signingKey(byte[] master, String use, String kid, JsonNode node) {
         byte[] point = decode(node.path("public"), KEYS_FILE);
         JsonNode wrapped = node.get("private");
+        long from = node.path("from").asLong(0);
+        // A pair without a private half that says nothing else is one that an earlier version rotated away.
+        long until = node.path("until").asLong(wrapped == null && use.equals("signing") ? 0 : Long.MAX_VALUE);
         if (wrapped == null) {
-            return new SigningKey(kid, publicKey(point), null);
+            return new SigningKey(kid, publicKey(point), null, from, until);
         }
         var secret = new Ed25519PrivateKeyParameters(unwrap(master, use, kid, wrapped), 0);
         if (!Arrays.equals(point, secret.generatePublicKey().getEncoded())) {
             throw new Refused(folder + "/" + KEYS_FILE + " holds a signing key whose two halves do not match");
         }
-        return new SigningKey(kid, publicKey(point), secret);
+        return new SigningKey(kid, publicKey(point), secret, from, until);
     }
 
     private Ed25519PublicKeyParameters publicKey(byte[] point) {
@@ -193,6 +196,12 @@ final class KeyFiles {
                     Base64.getEncoder().encodeToString(pair.publicKey().getEncoded()));
             if (pair.privateKey() != null) {
                 node.put("private", wrap(next, use, kid, pair.privateKey().getEncoded()));
+            }
+            if (pair.from() > 0) {
+                node.put("from", pair.from());
+            }
+            if (pair.until() < Long.MAX_VALUE) {
+                node.put("until", pair.until());
             }
         });
     }

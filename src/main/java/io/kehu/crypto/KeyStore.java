@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * master.json   {version, masters: {id: base64 of 32 bytes}}               the root; may stand on another medium
- * keys.json     {version, master, epochs, index, tokens: {number: wrapped}, signing, sealing: {kid: {public, private?}}, ...}
+ * keys.json     {version, master, epochs, index, tokens: {number: wrapped}, signing, sealing: {kid: {public, private?, from?,
+ *               until?}}, kid, sealingKid}; times in seconds since 1970
  * </pre>
  *
  * <p>Everything secret in {@code keys.json} is wrapped by the master key (AES-256-GCM, bound to its kind and number).
@@ -92,11 +93,27 @@ public final class KeyStore {
         }
     }
 
-    /** An Ed25519 pair; the private half is dropped when the next pair takes over. */
+    /**
+     * An Ed25519 pair; the private half is dropped when the next pair has taken over.
+     *
+     * @param kid the thumbprint of the public half (RFC 7638), or what an earlier version named it
+     * @param from when it begins to sign, in seconds since 1970 by the bank's clock
+     * @param until when the last it signed has expired; {@link Long#MAX_VALUE} as long as nothing follows it
+     */
     record SigningKey(
             String kid,
             Ed25519PublicKeyParameters publicKey,
-            @Nullable Ed25519PrivateKeyParameters privateKey) {
+            @Nullable Ed25519PrivateKeyParameters privateKey,
+            long from,
+            long until) {
+        SigningKey until(long second) {
+            return new SigningKey(kid, publicKey, privateKey, from, second);
+        }
+
+        SigningKey publicHalf() {
+            return new SigningKey(kid, publicKey, null, from, until);
+        }
+
         @Override
         public String toString() {
             return "SigningKey";
@@ -145,15 +162,26 @@ public final class KeyStore {
         return Sha256.mac(key);
     }
 
-    /** The pair that signs now, with its private half. */
-    SigningKey signer() {
-        Keys now = keys;
-        return Objects.requireNonNull(now.signing.get(now.kid));
+    /** The pair that signs tokens of that second, with its private half; all nodes name the same one. */
+    SigningKey signer(long second) {
+        SigningKey chosen = null;
+        for (SigningKey pair : keys.signing.values()) {
+            if (pair.privateKey() != null && (chosen == null || pair.from() <= second)) {
+                chosen = pair;
+            }
+        }
+        return Objects.requireNonNull(chosen);
     }
 
-    /** Every pair ever used for tokens, oldest first. */
+    /** The pairs of tokens, oldest first: one, or two while one follows the other; retired ones until the next rotation. */
     Map<String, SigningKey> signing() {
         return Collections.unmodifiableMap(keys.signing);
+    }
+
+    /** Whether tokens of a pair that end then may be accepted: a retired pair has none that have not ended. */
+    boolean accepts(String kid, long expiresAt) {
+        SigningKey pair = keys.signing.get(kid);
+        return pair != null && expiresAt <= pair.until();
     }
 
     /** The pair that signs what is kept, such as seals of the audit; made when it is first asked for. Blocks then. */
@@ -211,9 +239,55 @@ public final class KeyStore {
         });
     }
 
-    /** A new signing pair; tokens of the one before stay valid until the next rotation, its private half goes now. */
-    public String rotateSigning() {
-        return change(this::addSigning).kid;
+    /**
+     * Two pairs of tokens that follow each other.
+     *
+     * @param kid the newer one
+     * @param from when it begins to sign, in seconds since 1970
+     * @param until when the last token of the older one has expired, and with it the older one
+     */
+    public record Succession(String kid, long from, long until) {}
+
+    /** The succession under way, or null where one pair is alone. */
+    public @Nullable Succession succession(long now) {
+        return succession(keys, now);
+    }
+
+    private static @Nullable Succession succession(Keys in, long now) {
+        SigningKey newest = Objects.requireNonNull(in.signing.get(in.kid));
+        long until = 0;
+        for (SigningKey pair : in.signing.values()) {
+            until = pair.kid().equals(in.kid) ? until : Math.max(until, pair.until());
+        }
+        return until > now ? new Succession(newest.kid(), newest.from(), until) : null;
+    }
+
+    /**
+     * A new pair for tokens, which is known from now on and signs later; does nothing while another succession is under way, so
+     * never more than two pairs are live. One write of one file: whoever dies before it has done nothing, after it everything.
+     *
+     * @param now seconds since 1970, by the bank's clock
+     * @param from when the new pair begins to sign: late enough that every node has read it
+     * @param lifetime of a token, in seconds: so long afterwards the older pair is retired
+     */
+    public Succession rotateSigning(long now, long from, long lifetime) {
+        Keys changed = change(k -> {
+            if (succession(k, now) == null) {
+                k.signing.values().removeIf(pair -> pair.until() <= now);
+                k.signing.replaceAll((kid, pair) -> pair.until(from + lifetime));
+                addSigning(k, from);
+            }
+        });
+        return Objects.requireNonNull(succession(changed, now));
+    }
+
+    /** Drops the private halves of pairs that no longer sign. */
+    public void endSigning(long now) {
+        change(k -> {
+            if (Objects.requireNonNull(k.signing.get(k.kid)).from() <= now) {
+                k.signing.replaceAll((kid, pair) -> kid.equals(k.kid) ? pair : pair.publicHalf());
+            }
+        });
     }
 
     /** A name for the master key in force, which says nothing about it. */
@@ -270,21 +344,22 @@ public final class KeyStore {
         versions.put(next, freshKey());
     }
 
-    private void addSigning(Keys to) {
-        to.kid = addPair(to.signing);
+    private void addSigning(Keys to, long from) {
+        to.kid = addPair(to.signing, from);
     }
 
     private void addSealing(Keys to, boolean another) {
         if (another || to.sealing.isEmpty()) {
-            to.sealingKid = addPair(to.sealing);
+            to.sealing.replaceAll((kid, pair) -> pair.publicHalf());
+            to.sealingKid = addPair(to.sealing, 0);
         }
     }
 
-    private String addPair(Map<String, SigningKey> pairs) {
-        pairs.replaceAll((kid, pair) -> new SigningKey(kid, pair.publicKey(), null));
+    private String addPair(Map<String, SigningKey> pairs, long from) {
         Ed25519PrivateKeyParameters secret = new Ed25519PrivateKeyParameters(random);
-        String kid = freshId();
-        pairs.put(kid, new SigningKey(kid, secret.generatePublicKey(), secret));
+        Ed25519PublicKeyParameters point = secret.generatePublicKey();
+        String kid = KeySet.thumbprint(point.getEncoded());
+        pairs.put(kid, new SigningKey(kid, point, secret, from, Long.MAX_VALUE));
         return kid;
     }
 
@@ -295,7 +370,7 @@ public final class KeyStore {
         for (Kind kind : Kind.values()) {
             append(fresh, kind);
         }
-        addSigning(fresh);
+        addSigning(fresh, 0);
         files.writeMasters(fresh);
         files.writeKeys(fresh);
         return fresh;

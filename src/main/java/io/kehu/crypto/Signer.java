@@ -7,10 +7,8 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -34,8 +32,6 @@ public final class Signer {
     private static final long LIFETIME_MAX_SECONDS = 3_600;
 
     private static final int SIGNATURE_BYTES = Ed25519.SIGNATURE_SIZE;
-    /** Pairs whose tokens are accepted: the current one and the one before. */
-    private static final int LIVE_PAIRS = 2;
 
     private static final Set<String> MEMBERS = Set.of("sub", "sid", "ver", "aud", "iss", "iat", "nbf", "exp", "jti");
     /** Keeps signatures over data apart from tokens: a token's first byte is never 0. */
@@ -89,7 +85,7 @@ public final class Signer {
     /**
      * What an unchecked token claims: enough to refuse it cheaply, nothing to trust.
      *
-     * @param kid a pair that is known and live
+     * @param kid a pair that is known, and not retired before the token ends
      */
     public record Peek(String kid, Principal.Audience audience, long notBefore, long expiresAt) {
         public boolean liveAt(long epochSeconds) {
@@ -97,8 +93,9 @@ public final class Signer {
         }
     }
 
+    /** Signs with the pair of the second in which the token is issued. */
     public String issue(Claims claims) {
-        KeyStore.SigningKey pair = store.signer();
+        KeyStore.SigningKey pair = store.signer(claims.issuedAt);
         ObjectNode payload = Json.object()
                 .put("iss", issuer)
                 .put("sub", claims.subject.toString())
@@ -136,6 +133,27 @@ public final class Signer {
             throw invalid();
         }
         return parts.claims;
+    }
+
+    /** Whether a token that was verified earlier still stands: its pair may have been retired since. */
+    public boolean stands(String kid, long expiresAt) {
+        return store.accepts(kid, expiresAt);
+    }
+
+    /**
+     * The public halves, 32 bytes each, of the pairs that sign tokens, signed those that have not expired, or will sign soon, by
+     * id, oldest first.
+     *
+     * @param second of the bank's clock, since 1970
+     */
+    public Map<String, byte[]> tokenKeys(long second) {
+        Map<String, byte[]> points = new LinkedHashMap<>();
+        store.signing().forEach((kid, pair) -> {
+            if (pair.until() > second) {
+                points.put(kid, pair.publicKey().getEncoded());
+            }
+        });
+        return points;
     }
 
     // ---- other data
@@ -187,13 +205,16 @@ public final class Signer {
             throw invalid();
         }
         String header = token.substring(0, first);
-        for (KeyStore.SigningKey pair : live()) {
+        for (KeyStore.SigningKey pair : store.signing().values()) {
             if (header.equals(header(pair.kid()))) {
                 byte[] signature = decode(token.substring(second + 1));
                 if (signature.length != SIGNATURE_BYTES) {
                     throw invalid();
                 }
                 Claims claims = claims(decode(token.substring(first + 1, second)));
+                if (claims.expiresAt > pair.until()) { // so a pair that is retired has no token that has not expired
+                    throw invalid();
+                }
                 return new Parts(pair, claims, signature);
             }
         }
@@ -250,11 +271,6 @@ public final class Signer {
     }
 
     // ---- keys and encodings
-
-    private List<KeyStore.SigningKey> live() {
-        List<KeyStore.SigningKey> pairs = new ArrayList<>(store.signing().values());
-        return pairs.subList(Math.max(0, pairs.size() - LIVE_PAIRS), pairs.size());
-    }
 
     private static String header(String kid) {
         String json = "{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"" + kid + "\"}";

@@ -44,7 +44,7 @@ public final class Authenticator {
     private final Clock clock;
     private final Signer signer;
     private final Revocations revocations;
-    private final Cache<Fingerprint, Signer.Claims> verified;
+    private final Cache<Fingerprint, Verified> verified;
     private final Cache<UUID, Principal> principals;
     private final WorkerExecutor workers;
     private final AtomicInteger queued = new AtomicInteger();
@@ -67,6 +67,9 @@ public final class Authenticator {
             return new Fingerprint(hash.getLong(), hash.getLong(), hash.getLong(), hash.getLong());
         }
     }
+
+    /** What a token said, and by which pair. */
+    private record Verified(Signer.Claims claims, String kid) {}
 
     public Authenticator(
             Vertx vertx, Database database, Clock clock, Signer signer, Revocations revocations, Options options) {
@@ -102,11 +105,12 @@ public final class Authenticator {
      */
     public Future<Principal> authenticate(String token) {
         Fingerprint fingerprint = Fingerprint.of(token);
-        Signer.Claims claims = verified.getIfPresent(fingerprint);
-        if (claims != null) {
-            return principal(claims);
+        Verified known = verified.getIfPresent(fingerprint);
+        if (known != null && signer.stands(known.kid, known.claims.expiresAt())) {
+            return principal(known.claims);
         }
-        if (!signer.peek(token).liveAt(clock.millis() / 1000)) {
+        Signer.Peek peek = signer.peek(token);
+        if (!peek.liveAt(clock.millis() / 1000)) {
             return Future.failedFuture(Problem.of("auth.tokenExpired"));
         }
         if (queued.incrementAndGet() > maxQueued) {
@@ -116,7 +120,7 @@ public final class Authenticator {
         return workers.executeBlocking(() -> signer.verify(token), false)
                 .onComplete(done -> queued.decrementAndGet())
                 .compose(fresh -> {
-                    verified.put(fingerprint, fresh);
+                    verified.put(fingerprint, new Verified(fresh, peek.kid()));
                     return principal(fresh);
                 });
     }

@@ -385,28 +385,26 @@ public final class KeyRotation {
 
     // ---- what is said of it
 
-    private static Future<Reply> said(Tx tx, Event event) {
+    static Future<Reply> said(Tx tx, Event event) {
         tx.kind("key");
         tx.event(event);
         return Future.succeededFuture(Reply.empty());
     }
 
     private static Event epochEvent(String type, int epoch) {
-        return Event.of(type, idOf("epoch." + epoch), epoch, PERMISSION)
-                .with("key", "epoch")
-                .with("number", epoch);
+        return event(type, "epoch." + epoch, epoch).with("key", "epoch").with("number", epoch);
     }
 
     private Event masterEvent(String type) {
-        return Event.of(type, idOf("master." + keys.masterId()), 1, PERMISSION).with("key", "master");
+        return event(type, "master." + keys.masterId(), 1).with("key", "master");
     }
 
     /** Audit and events name things by UUID. */
-    private static UUID idOf(String name) {
-        return UUID.nameUUIDFromBytes(("kehu.key." + name).getBytes(StandardCharsets.UTF_8));
+    static Event event(String type, String key, int version) {
+        UUID id = UUID.nameUUIDFromBytes(("kehu.key." + key).getBytes(StandardCharsets.UTF_8));
+        return Event.of(type, id, version, PERMISSION);
     }
 
-    /** Reads or writes the key files on a worker. */
     private Future<Void> inFiles(Runnable work) {
         return vertx.executeBlocking(
                 () -> {

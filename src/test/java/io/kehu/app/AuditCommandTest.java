@@ -17,6 +17,7 @@ import java.time.YearMonth;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -66,10 +67,13 @@ class AuditCommandTest {
     private record Done(int code, String out) {}
 
     private static Done run(String... args) {
+        return run(out -> new AuditCommand(kehu::settings, kehu::settings, out), args);
+    }
+
+    private static Done run(Function<PrintStream, Object> command, String... args) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        int code = new CommandLine(new AuditCommand(
-                        kehu::settings, kehu::settings, new PrintStream(out, true, StandardCharsets.UTF_8)))
+        int code = new CommandLine(command.apply(new PrintStream(out, true, StandardCharsets.UTF_8)))
                 .setExecutionExceptionHandler((failure, line, parsed) -> {
                     err.writeBytes(failure.getMessage().getBytes(StandardCharsets.UTF_8));
                     return 1;
@@ -131,15 +135,40 @@ class AuditCommandTest {
         assertThat(verify(List.of(path("part.jsonl"))).code).isZero();
     }
 
+    /** From here on the chain, and later its archive, has seals of both keys. */
     @Test
     @Order(3)
+    void aDumpOverARotationOfTheSealingKeyIsVerifiedWithThePublicKeysOfBoth() throws Exception {
+        Done rotated = run(out -> new KeysCommand(kehu::settings, out), "rotate-sealing");
+        assertThat(rotated.code).as(rotated.out).isZero();
+        assertThat(rotated.out).contains("kehu audit key");
+        // Until the node that seals has read the key folder again.
+        await().until(() -> {
+            open("R" + System.nanoTime());
+            awaitSealed();
+            return kehu.<Long>value("SELECT count(DISTINCT kid) FROM kehu.audit_seal") == 2;
+        });
+        assertThat(run("dump", "--out", path("rotated.jsonl")).code).isZero();
+        Done former = verify(List.of(path("rotated.jsonl")));
+        assertThat(former.out).contains("NOT INTACT", "is not signed");
+        assertThat(former.code).isEqualTo(1);
+        assertThat(run("key", "--out", path("keys.json")).code).isZero();
+        Done both = verify(List.of(path("rotated.jsonl")));
+        assertThat(both.out).contains("Intact.");
+        assertThat(both.code).isZero();
+        assertThat(kehu.sql("SELECT payload ->> 'kid' AS kid FROM kehu.event WHERE type = 'key.rotated'"))
+                .isEqualTo(kehu.sql("SELECT kid FROM kehu.audit_seal ORDER BY number DESC LIMIT 1"));
+    }
+
+    @Test
+    @Order(4)
     void nothingIsArchivedBeforeItsTime() {
         assertThat(run("archive").out).contains("No month is due.");
         assertThat(kehu.sql("SELECT * FROM kehu.audit_archive")).isEmpty();
     }
 
     @Test
-    @Order(4)
+    @Order(5)
     void aMonthPastItsTimeLeavesTheDatabaseForAVerifiedFile() throws Exception {
         long rows;
         // A transaction that runs meanwhile keeps the range open, so one seal covers rows of both months.
@@ -188,7 +217,7 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(5)
+    @Order(6)
     void theArchiveAndWhatIsLiveAreOneChain() {
         awaitSealed();
         assertThat(run("dump", "--out", path("live.jsonl")).code).isZero();
@@ -202,7 +231,7 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(6)
+    @Order(7)
     void anArchivedEntryIsNamedAndReadableAgainOnceItIsRestored() {
         String id = old.header("Kehu-Receipt").substring(0, 36);
         Answer gone = auditor.get("/v1/audit/" + id).is(410, "audit.archived");
@@ -237,7 +266,7 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(7)
+    @Order(8)
     void aFileThatIsNoArchiveOfThisDatabaseIsNotRestored() throws Exception {
         Done foreign = run("restore", path("live.jsonl"));
         assertThat(foreign.code).isEqualTo(1);
@@ -249,7 +278,7 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(8)
+    @Order(9)
     void theDatabaseGivesUpNoMonthThatIsYoungOrThatTheArchiveDoesNotHold() {
         kehu.sql("UPDATE kehu.clock SET ahead = interval '0'");
         kehu.sql("SELECT kehu.add_months(3)");

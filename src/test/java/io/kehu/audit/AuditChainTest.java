@@ -14,6 +14,7 @@ import io.kehu.app.Settings;
 import io.kehu.app.TestServers;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
+import io.kehu.crypto.KeySet;
 import io.kehu.crypto.KeyStore;
 import io.kehu.crypto.Signer;
 import java.io.ByteArrayOutputStream;
@@ -146,7 +147,7 @@ class AuditChainTest {
     @Order(2)
     void aReceiptIsCompletedByItsProof() {
         Caller auditor = kehu.caller("auditor");
-        Map<String, byte[]> published = PublicKeys.read(PublicKeys.write(keys).getBytes(StandardCharsets.UTF_8));
+        Map<String, byte[]> published = KeySet.read(KeySet.write(keys).getBytes(StandardCharsets.UTF_8));
         for (String receipt : receipts) {
             String id = receipt.substring(0, 36);
             Answer proof = auditor.get("/v1/audit/" + id + "/proof").is(200);

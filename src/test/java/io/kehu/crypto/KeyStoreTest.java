@@ -13,6 +13,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Comparator;
+import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -43,7 +45,7 @@ class KeyStoreTest {
         for (KeyStore.Kind kind : KeyStore.Kind.values()) {
             assertThat(second.key(kind, 1)).hasSize(32).isEqualTo(first.key(kind, 1));
         }
-        assertThat(second.signer().kid()).isEqualTo(first.signer().kid());
+        assertThat(second.signer(0).kid()).isEqualTo(first.signer(0).kid());
     }
 
     @Test
@@ -113,17 +115,101 @@ class KeyStoreTest {
         node.rotate(KeyStore.Kind.EPOCHS);
         other.rotate(KeyStore.Kind.TOKENS); // must not lose what the first node did
         node.rotateMaster();
-        String kid = other.rotateSigning();
+        String kid = other.rotateSigning(1_000, 1_070, 300).kid();
         node.reload();
 
         assertThat(node.current(KeyStore.Kind.EPOCHS)).isEqualTo(2);
         assertThat(node.current(KeyStore.Kind.TOKENS)).isEqualTo(2);
         assertThat(node.key(KeyStore.Kind.EPOCHS, 1)).isEqualTo(epoch);
-        assertThat(node.signer().kid()).isEqualTo(kid);
+        assertThat(node.signer(1_070).kid()).isEqualTo(kid);
         assertThat(node.signing()).hasSize(2);
         KeyStore restarted = KeyStore.openOrCreate(folder, false);
         assertThat(restarted.key(KeyStore.Kind.EPOCHS, 2)).isEqualTo(node.key(KeyStore.Kind.EPOCHS, 2));
         assertThatThrownBy(() -> node.destroy(KeyStore.Kind.EPOCHS, 2)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void aSigningKeyIsPublishedBeforeItSignsAndTheOlderOneIsRetiredWithItsLastToken() throws IOException {
+        KeyStore node = KeyStore.openOrCreate(folder, true);
+        KeyStore other = KeyStore.openOrCreate(folder, false);
+        String old = node.signer(1_000).kid();
+        assertThat(old).hasSize(43);
+        assertThat(node.succession(1_000)).isNull();
+
+        KeyStore.Succession begun = node.rotateSigning(1_000, 1_070, 300);
+        assertThat(begun).isEqualTo(new KeyStore.Succession(begun.kid(), 1_070, 1_370));
+        other.reload();
+        for (KeyStore each : List.of(node, other, KeyStore.openOrCreate(folder, false))) {
+            assertThat(each.signing()).containsOnlyKeys(old, begun.kid());
+            assertThat(each.signer(1_069).kid()).isEqualTo(old);
+            assertThat(each.signer(1_070).kid()).isEqualTo(begun.kid());
+            assertThat(each.succession(1_369)).isEqualTo(begun);
+            assertThat(each.succession(1_370)).isNull();
+            assertThat(each.accepts(old, 1_370)).isTrue();
+            assertThat(each.accepts(old, 1_371)).isFalse();
+            assertThat(each.accepts(begun.kid(), Long.MAX_VALUE)).isTrue();
+            assertThat(each.accepts("other", 1)).isFalse();
+        }
+        // Asked again, and by another node: the same succession goes on, there is no third pair.
+        assertThat(other.rotateSigning(1_369, 1_439, 300)).isEqualTo(begun);
+        // Too early to end: the older pair still signs.
+        other.endSigning(1_069);
+        node.reload();
+        assertThat(node.signer(1_069).privateKey()).isNotNull();
+        other.endSigning(1_070);
+        other.endSigning(1_071);
+        node.reload();
+        assertThat(node.signing().get(old).privateKey()).isNull();
+        // A transaction that began a second before is signed all the same, by the pair that everybody knows.
+        assertThat(node.signer(1_069).kid()).isEqualTo(begun.kid());
+        assertThat(Json.read(Files.readString(folder.resolve("keys.json"))).at("/signing/" + old))
+                .isEqualTo(Json.read("{\"public\": \"" + point(node, old) + "\", \"until\": 1370}"));
+
+        KeyStore.Succession next = node.rotateSigning(1_370, 1_440, 300);
+        assertThat(node.signing()).containsOnlyKeys(begun.kid(), next.kid());
+        assertThat(node.signing().get(begun.kid()).until()).isEqualTo(1_740);
+    }
+
+    private static String point(KeyStore store, String kid) {
+        return Base64.getEncoder()
+                .encodeToString(Objects.requireNonNull(store.signing().get(kid))
+                        .publicKey()
+                        .getEncoded());
+    }
+
+    @Test
+    void aSigningRotationThatDiesBeforeItsFileIsInPlaceHasDoneNothing() throws IOException {
+        KeyStore store = KeyStore.openOrCreate(folder, true);
+        String old = store.signer(0).kid();
+        String before = Files.readString(folder.resolve("keys.json"));
+        KeyStore.Succession lost = store.rotateSigning(1_000, 1_070, 300);
+        String after = Files.readString(folder.resolve("keys.json"));
+        for (String left : List.of("", half(after), after)) {
+            overwrite("keys.json", before);
+            Files.writeString(folder.resolve("keys.json.new"), left);
+            KeyStore found = KeyStore.openOrCreate(folder, false);
+            assertThat(found.signing()).containsOnlyKeys(old);
+            assertThat(found.succession(1_000)).isNull();
+            KeyStore.Succession again = found.rotateSigning(1_000, 1_070, 300);
+            assertThat(again.kid()).isNotEqualTo(lost.kid());
+            assertThat(KeyStore.openOrCreate(folder, false).succession(1_001)).isEqualTo(again);
+            assertThat(folder.resolve("keys.json.new")).doesNotExist();
+        }
+    }
+
+    @Test
+    void aPairThatAnEarlierVersionRotatedAwayIsRetired() throws IOException {
+        KeyStore store = KeyStore.openOrCreate(folder, true);
+        String former = store.signer(0).kid();
+        store.rotateSigning(1_000, 1_001, 300);
+        store.endSigning(1_001);
+        ObjectNode file = Json.read(Files.readString(folder.resolve("keys.json")));
+        ((ObjectNode) file.at("/signing/" + former)).remove("until");
+        overwrite("keys.json", file.toString());
+        KeyStore found = KeyStore.openOrCreate(folder, false);
+        assertThat(found.signing()).hasSize(2);
+        assertThat(found.accepts(former, 1)).isFalse();
+        assertThat(found.succession(1)).isNull();
     }
 
     /** What lies in the folder when a process dies in the middle of something. */
@@ -189,7 +275,7 @@ class KeyStoreTest {
                         .isEqualTo(wanted.key(kind, version));
             }
         }
-        assertThat(found.signer().kid()).as(when).isEqualTo(wanted.signer().kid());
+        assertThat(found.signer(0).kid()).as(when).isEqualTo(wanted.signer(0).kid());
     }
 
     @Test

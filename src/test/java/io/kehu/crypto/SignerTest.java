@@ -56,13 +56,58 @@ class SignerTest {
     }
 
     @Test
-    void tokensOfThePairBeforeAreAcceptedAndThoseOfOlderOnesNot() {
+    void tokensOfBothPairsAreAcceptedWhileOneFollowsTheOtherAndThoseOfARetiredOneNot() {
         String first = signer.issue(CLAIMS);
-        store.rotateSigning();
-        assertThat(signer.verify(first)).isEqualTo(CLAIMS);
-        assertThat(store.signing()).hasSize(2);
-        store.rotateSigning();
+        long now = CLAIMS.issuedAt();
+        store.rotateSigning(now, now + 10, 300);
+        String atLast = signer.issue(issuedAt(now + 9));
+        String second = signer.issue(issuedAt(now + 10));
+        assertThat(signer.peek(first).kid())
+                .isEqualTo(signer.peek(atLast).kid())
+                .isNotEqualTo(signer.peek(second).kid());
+        for (String token : List.of(first, atLast, second)) {
+            assertThat(signer.verify(token).session()).isEqualTo(CLAIMS.session());
+        }
+        assertThat(signer.tokenKeys(now + 309))
+                .containsOnlyKeys(signer.peek(first).kid(), signer.peek(second).kid());
+        assertThat(signer.tokenKeys(now + 310))
+                .containsOnlyKeys(signer.peek(second).kid());
+
+        store.rotateSigning(now + 310, now + 320, 300);
         assertInvalid(first);
+        assertInvalid(atLast);
+        assertThat(signer.verify(second)).isEqualTo(issuedAt(now + 10));
+    }
+
+    /** Even who has stolen it can do nothing with a pair that is retired. */
+    @Test
+    void aPairThatIsBeingReplacedSignsNothingThatOutlivesIt() {
+        Ed25519PrivateKeyParameters stolen = store.signer(0).privateKey();
+        String header = text(signer.issue(CLAIMS).split("\\.")[0]);
+        long now = CLAIMS.issuedAt();
+        store.rotateSigning(now, now + 10, 300);
+        String good = payload(issuedAt(now + 10));
+        assertThat(signer.verify(signed(header, good, stolen))).isEqualTo(issuedAt(now + 10));
+        String longer = payload(issuedAt(now + 11));
+        assertInvalid(signed(header, longer, stolen));
+        assertThat(signer.stands(store.signer(now).kid(), now + 310)).isTrue();
+        assertThat(signer.stands(store.signer(now).kid(), now + 311)).isFalse();
+    }
+
+    private String payload(Signer.Claims claims) {
+        return text(signer.issue(claims).split("\\.")[1]);
+    }
+
+    private static Signer.Claims issuedAt(long second) {
+        return new Signer.Claims(
+                CLAIMS.subject(),
+                CLAIMS.session(),
+                CLAIMS.version(),
+                CLAIMS.audience(),
+                second,
+                second,
+                second + 300,
+                CLAIMS.id());
     }
 
     @Test
@@ -71,10 +116,10 @@ class SignerTest {
         String[] part = token.split("\\.");
         String header = text(part[0]);
         String payload = text(part[1]);
-        Ed25519PrivateKeyParameters ours = store.signer().privateKey();
+        Ed25519PrivateKeyParameters ours = store.signer(0).privateKey();
         Ed25519PrivateKeyParameters foreign = new Ed25519PrivateKeyParameters(new java.security.SecureRandom());
-        String kid = store.signer().kid();
-        byte[] point = store.signer().publicKey().getEncoded();
+        String kid = store.signer(0).kid();
+        byte[] point = store.signer(0).publicKey().getEncoded();
         List<String> forged = new ArrayList<>();
         // Other headers, all signed with our own key, so that only the header can be the reason.
         for (String other : List.of(
@@ -195,7 +240,7 @@ class SignerTest {
         byte[] point = signer.publicKeys().get(signature.kid());
         assertThat(store.signing()).doesNotContainKey(signature.kid());
         for (int i = 0; i < 3; i++) {
-            store.rotateSigning();
+            store.rotateSigning(i * 1_000, i * 1_000, 300);
             store.rotateSealing();
         }
         assertThat(signer.publicKeys()).hasSize(4);
@@ -213,7 +258,7 @@ class SignerTest {
         String token = signer.issue(CLAIMS);
         byte[] prefix = java.util.HexFormat.of().parseHex("302a300506032b6570032100");
         byte[] spki = Arrays.copyOf(prefix, 44);
-        System.arraycopy(store.signer().publicKey().getEncoded(), 0, spki, 12, 32);
+        System.arraycopy(store.signer(0).publicKey().getEncoded(), 0, spki, 12, 32);
         var jdk = java.security.Signature.getInstance("Ed25519");
         jdk.initVerify(java.security.KeyFactory.getInstance("Ed25519")
                 .generatePublic(new java.security.spec.X509EncodedKeySpec(spki)));

@@ -169,7 +169,7 @@ class VaultTest {
     @Test
     void nothingPrintsASecret() {
         Vault.NewKey row = vault.newKey(SUBJECT);
-        assertThat(row.toString() + vault.key(row) + store + store.signer())
+        assertThat(row.toString() + vault.key(row) + store + store.signer(0))
                 .isEqualTo("NewKey[" + SUBJECT + "]Key[" + SUBJECT + "]KeyStoreSigningKey");
     }
 }

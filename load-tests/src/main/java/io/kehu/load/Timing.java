@@ -20,6 +20,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
@@ -62,14 +63,23 @@ final class Timing implements Callable<Integer> {
     private int accounts;
 
     @Option(
-            names = "--pause-millis",
-            defaultValue = "100",
-            description = "Between two sign-ins; longer than the server's own interval between two hashes.")
-    private int pauseMillis;
+            names = "--interval-millis",
+            defaultValue = "90",
+            description =
+                    "From one sign-in to the next; longer than the server's own interval between two hashes (12 a second).")
+    private int intervalMillis;
+
+    @Option(
+            names = "--within-seconds",
+            defaultValue = "300",
+            description = "Ends by then, with the accounts that were tried until then.")
+    private int withinSeconds;
 
     private final Map<Kind, List<Long>> micros = new EnumMap<>(Kind.class);
     private final Random random = new Random();
     private int others;
+    private long beganNanos;
+    private long dueNanos;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
@@ -79,14 +89,40 @@ final class Timing implements Callable<Integer> {
         Arrays.stream(Kind.values()).forEach(kind -> micros.put(kind, new ArrayList<>()));
         String run = Long.toString(System.currentTimeMillis() / 1000, 36);
         int network = 1 + random.nextInt(250);
+        load.out.printf(
+                Locale.ROOT,
+                "%d accounts, %d sign-ins, one each %d ms: %d s, and some seconds before to make the accounts%n",
+                accounts,
+                4 * TRIES * accounts,
+                intervalMillis,
+                4L * TRIES * accounts * intervalMillis / 1_000);
+        beganNanos = System.nanoTime();
         makeAccounts(run);
-        for (int i = 0; i < accounts; i++) {
+        dueNanos = System.nanoTime();
+        int tried = 0;
+        while (tried < accounts && seconds() < withinSeconds) {
             InetAddress from = InetAddress.getByAddress(
-                    new byte[] {127, (byte) network, (byte) (1 + i / 250), (byte) (1 + i % 250)});
+                    new byte[] {127, (byte) network, (byte) (1 + tried / 250), (byte) (1 + tried % 250)});
             try (Socket socket = open(from)) {
-                mixed(socket, Kind.WRONG, name(run, i), Kind.UNKNOWN, "nobody.a." + run + "." + i);
-                mixed(socket, Kind.LOCKED, name(run, i), Kind.UNKNOWN_BESIDE_LOCKED, "nobody.b." + run + "." + i);
+                mixed(socket, Kind.WRONG, name(run, tried), Kind.UNKNOWN, "nobody.a." + run + "." + tried);
+                mixed(
+                        socket,
+                        Kind.LOCKED,
+                        name(run, tried),
+                        Kind.UNKNOWN_BESIDE_LOCKED,
+                        "nobody.b." + run + "." + tried);
             }
+            tried++;
+            if (tried * 10 / accounts > (tried - 1) * 10 / accounts) {
+                load.out.println(tried + " of " + accounts + " accounts, " + seconds() + " s");
+                load.out.flush();
+            }
+        }
+        if (tried < accounts) {
+            load.out.println("The time is over after " + tried + " of " + accounts + " accounts.");
+        }
+        if (tried == 0) {
+            return 1;
         }
         load.out.println("| sign-ins | of each | median ms | median of unknown ms | larger than unknown | p |");
         load.out.println("| --- | ---: | ---: | ---: | ---: | ---: |");
@@ -98,6 +134,10 @@ final class Timing implements Callable<Integer> {
         return others == 0 ? 0 : 1;
     }
 
+    private long seconds() {
+        return (System.nanoTime() - beganNanos) / 1_000_000_000;
+    }
+
     private static String name(String run, int number) {
         return "timing." + run + "." + number;
     }
@@ -107,7 +147,7 @@ final class Timing implements Callable<Integer> {
         try (Socket socket = open(InetAddress.getByName("127.0.0.1"))) {
             JsonNode signedIn = JSON.readTree(must(
                     200, send(socket, Requests.LOGIN, null, Requests.body("username", user[0], "password", user[1]))));
-            for (int i = 0; i < accounts; i++) {
+            for (int i = 0; i < accounts && seconds() < withinSeconds; i++) {
                 ObjectNode draft = JSON.createObjectNode()
                         .put("username", name(run, i))
                         .put("name", "计时" + i)
@@ -138,7 +178,7 @@ final class Timing implements Callable<Integer> {
         order.addAll(Collections.nCopies(TRIES, other));
         Collections.shuffle(order, random);
         for (Kind kind : order) {
-            Thread.sleep(pauseMillis);
+            awaitNext();
             String body =
                     Requests.body("username", kind == one ? name : otherName, "password", "wrong-but-long-enough");
             long begin = System.nanoTime();
@@ -146,6 +186,15 @@ final class Timing implements Callable<Integer> {
             micros.get(kind).add((System.nanoTime() - begin) / 1_000);
             others += answer.status == 401 ? 0 : 1;
         }
+    }
+
+    /** Sign-ins begin evenly, so that none waits for the server's next hash; one that took longer is followed at once. */
+    private void awaitNext() throws InterruptedException {
+        long early = dueNanos - System.nanoTime();
+        if (early > 0) {
+            TimeUnit.NANOSECONDS.sleep(early);
+        }
+        dueNanos = System.nanoTime() + intervalMillis * 1_000_000L;
     }
 
     private void compare(Kind kind, Kind unknown) {

@@ -287,14 +287,23 @@ class LoadTest {
 
     @Test
     void timesOfRefusedSignInsAreComparedByRank() {
-        assertThat(load("timing", "--url=" + url, "--user=demo:right", "--accounts=3", "--pause-millis=1"))
+        assertThat(load("timing", "--url=" + url, "--user=demo:right", "--accounts=3", "--interval-millis=1"))
                 .isZero();
         assertThat(seen.get("POST /v1/staff")).hasValue(3);
         assertThat(seen.get("made")).hasValue(30);
         assertThat(seen.get("POST /v1/auth/login")).hasValue(61);
         assertThat(printed.toString(StandardCharsets.UTF_8))
+                .contains("3 accounts, 60 sign-ins", "3 of 3 accounts")
                 .containsPattern("wrong \\| 15 \\|.*\\| [01]\\.\\d{3} \\|")
                 .containsPattern("locked \\| 15 \\|.*\\| [01]\\.\\d{3} \\|");
+    }
+
+    @Test
+    void timingEndsWhenItsTimeIsOverAndSaysSo() {
+        assertThat(load("timing", "--url=" + url, "--user=demo:right", "--accounts=3", "--within-seconds=0"))
+                .isEqualTo(1);
+        assertThat(seen).doesNotContainKey("made");
+        assertThat(printed.toString(StandardCharsets.UTF_8)).contains("The time is over after 0 of 3 accounts.");
     }
 
     /** The example of scipy.stats.mannwhitneyu, asymptotic. */
