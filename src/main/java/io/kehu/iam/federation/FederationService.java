@@ -12,8 +12,8 @@ import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
 import io.kehu.iam.federation.FederationStore.Mappings;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
 import io.kehu.iam.session.Guess;
+import io.kehu.iam.session.Sessions;
 import io.kehu.iam.staff.Staff;
 import io.kehu.iam.staff.StaffEntry;
 import io.kehu.iam.staff.StaffEntry.Entrant;
@@ -48,7 +48,7 @@ final class FederationService {
     private final FederationStore store;
     private final StaffEntry staff;
     private final Vault vault;
-    private final AudienceSessions sessions;
+    private final Sessions sessions;
     private final Attempts attempts;
     private final @Nullable OidcProvider provider;
     private final @Nullable LdapDirectory directory;
@@ -58,7 +58,7 @@ final class FederationService {
             FederationStore store,
             StaffEntry staff,
             Vault vault,
-            AudienceSessions sessions,
+            Sessions sessions,
             Attempts attempts,
             @Nullable OidcProvider provider,
             @Nullable LdapDirectory directory) {
@@ -297,8 +297,8 @@ final class FederationService {
             tx.object("staff", who.id(), 0);
             return tx.refuse(Problem.of("auth.failed"));
         }
-        AudienceSessions.Bearer bearer =
-                new AudienceSessions.Bearer(who.id(), Principal.Audience.STAFF, entrant.rights());
+        Sessions.Bearer bearer =
+                new Sessions.Bearer(who.id(), who.username(), Principal.Audience.STAFF, entrant.rights());
         boolean cookie = tx.call().json().path("cookie").asBoolean();
         return sessions.open(tx, bearer, cookie, json -> write(json, who));
     }

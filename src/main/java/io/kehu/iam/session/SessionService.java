@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
-import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
@@ -17,10 +16,7 @@ import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
-import io.vertx.sqlclient.Row;
 import java.io.IOException;
-import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -32,7 +28,7 @@ final class SessionService {
     private final Database database;
     private final SessionStore store;
     private final Vault vault;
-    private final Tokens tokens;
+    private final Sessions sessions;
     private final Passwords passwords;
     private final Passwords.Profile profile;
     private final RateLimit rates;
@@ -41,14 +37,14 @@ final class SessionService {
             Database database,
             SessionStore store,
             Vault vault,
-            Tokens tokens,
+            Sessions sessions,
             Passwords passwords,
             Passwords.Profile profile,
             RateLimit rates) {
         this.database = database;
         this.store = store;
         this.vault = vault;
-        this.tokens = tokens;
+        this.sessions = sessions;
         this.passwords = passwords;
         this.profile = profile;
         this.rates = rates;
@@ -149,25 +145,18 @@ final class SessionService {
 
     private Future<Reply> open(Tx tx, Guess guess, Entrant entrant) {
         Staff staff = entrant.staff();
-        UUID session = Ids.next();
-        OffsetDateTime end = tx.now().plus(tokens.lives().absolute());
         boolean due = profile.rotationDue(
                 entrant.passwordAt().toInstant().toEpochMilli(),
                 tx.now().toInstant().toEpochMilli());
         tx.kind("sign-in");
         tx.actor(staff.id(), staff.username());
-        tx.object("session", session, 1);
         return store.settle(tx, guess, true)
                 .compose(v -> due && !staff.mustChange()
                         ? store.demandChange(tx, staff.id())
                         : Future.<Void>succeededFuture())
-                .compose(v -> store.open(tx, session, staff.id(), end))
-                .compose(v -> issue(
+                .compose(v -> sessions.open(
                         tx,
-                        staff.id(),
-                        session,
-                        entrant.rights(),
-                        end,
+                        new Sessions.Bearer(staff.id(), staff.username(), Principal.Audience.STAFF, entrant.rights()),
                         tx.call().json().path("cookie").asBoolean(),
                         json -> {
                             json.writeBooleanField("mustChangePassword", due || staff.mustChange());
@@ -181,39 +170,9 @@ final class SessionService {
                         }));
     }
 
-    /** Writes further fields of an answer. */
-    @FunctionalInterface
-    private interface Fields {
-        void write(JsonGenerator json) throws IOException;
-    }
-
-    /** A fresh pair; the refresh token goes into a cookie where the caller is a web page, else into the body. */
-    private Future<Reply> issue(
-            Tx tx, UUID subject, UUID session, long rights, OffsetDateTime end, boolean inCookie, Fields more) {
-        String refresh = Tokens.refresh();
-        OffsetDateTime refreshEnd = tokens.refreshEnd(tx.now(), end);
-        return store.addRefresh(tx, refresh, session, refreshEnd).map(v -> {
-            String access = tokens.access(subject, session, rights, tx.now(), end);
-            Reply reply = Reply.ok(json -> {
-                json.writeStartObject();
-                json.writeStringField("tokenType", "Bearer");
-                json.writeStringField("accessToken", access);
-                json.writeNumberField("expiresIn", tokens.seconds(tx.now(), end));
-                if (!inCookie) {
-                    json.writeStringField("refreshToken", refresh);
-                }
-                json.writeStringField("refreshBefore", refreshEnd.toInstant().toString());
-                json.writeStringField("sessionEnds", end.toInstant().toString());
-                more.write(json);
-                json.writeEndObject();
-            });
-            return inCookie ? reply.cookie(Tokens.cookie(refresh, tx.now(), refreshEnd)) : reply;
-        });
-    }
-
     /**
-     * Changes a refresh token into a new pair. One that was used before has been stolen, or the answer to it has: its
-     * session ends, and that stays although the caller is refused. Problems: auth.refreshInvalid, request.noDryRun.
+     * Changes a refresh token into a new pair, by the rules of {@link Sessions#rotate}. Problems: auth.refreshInvalid,
+     * request.noDryRun.
      */
     Future<Reply> refresh(Call call) {
         ObjectNode body = call.body();
@@ -223,30 +182,11 @@ final class SessionService {
         if (token == null) {
             return Future.failedFuture(Problem.of("auth.refreshInvalid"));
         }
-        Buffer hash = Tokens.hash(token);
         return mustBeReal(call)
                 .compose(v -> database.write(
-                        call, tx -> store.refresh(tx, hash).compose(row -> rotate(tx, hash, row, given == null))));
-    }
-
-    private Future<Reply> rotate(Tx tx, Buffer hash, Row row, boolean inCookie) {
-        UUID session = row.getUUID("session_id");
-        UUID subject = row.getUUID("subject_id");
-        OffsetDateTime end = row.getOffsetDateTime("ends_at");
-        tx.kind("sign-in");
-        tx.actor(subject, row.getString("username"));
-        tx.object("session", session, 1);
-        boolean over = row.getOffsetDateTime("revoked_at") != null || !end.isAfter(tx.now());
-        if (!over && row.getOffsetDateTime("used_at") != null) {
-            return store.end(tx, session, "reuse").compose(v -> tx.refuse(Problem.of("auth.refreshInvalid")));
-        }
-        if (over
-                || !row.getOffsetDateTime("expires_at").isAfter(tx.now())
-                || !row.getString("state").equals("active")) {
-            return Future.failedFuture(Problem.of("auth.refreshInvalid"));
-        }
-        return store.use(tx, hash, session)
-                .compose(v -> issue(tx, subject, session, row.getLong("rights"), end, inCookie, json -> {}));
+                        call,
+                        tx -> sessions.rotate(
+                                tx, token, Principal.Audience.STAFF, given == null, id -> store.bearer(tx, id))));
     }
 
     /** Ends the caller's session on every node within a second. */
@@ -255,7 +195,7 @@ final class SessionService {
         return database.write(call, tx -> {
             tx.kind("sign-in");
             tx.object("session", session, 1);
-            return store.end(tx, session, "logout").map(Reply.empty().cookie(Tokens.noCookie()));
+            return sessions.end(tx, session, "logout").map(Reply.empty().cookie(Tokens.noCookie()));
         });
     }
 

@@ -30,14 +30,12 @@ final class SessionStore {
     /** The password that was looked at must still be the one that counts. */
     private static final String UNCHANGED = STAFF + " AND s.password_hash = $2 AND s.state = 'active' FOR UPDATE OF s";
 
+    private static final String BEARER = "SELECT username, rights FROM iam.staff WHERE id = $1 AND state = 'active'";
     private static final String DEMAND_CHANGE = "UPDATE iam.staff SET must_change = true WHERE id = $1";
-    private static final String OPEN = """
-            INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address)
-            VALUES ($1, $2, 'STAFF', $3, $3, $4, $3, $5)""";
     private static final String BEGIN = """
             INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address, scopes)
             VALUES ($1, $2, $3, $4, $4, $5, $4, $6, $7)""";
-    private static final String FIND_REFRESH_OF = """
+    private static final String FIND_REFRESH = """
             SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at
             FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id
             WHERE r.token_hash = $1 AND e.audience = $2 FOR UPDATE OF r, e""";
@@ -46,11 +44,6 @@ final class SessionStore {
             WHERE subject_id = $1 AND revoked_at IS NULL""";
     private static final String ADD_REFRESH =
             "INSERT INTO iam.refresh (token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)";
-    private static final String FIND_REFRESH = """
-            SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at, s.username, s.state,
-                   s.rights
-            FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id JOIN iam.staff s ON s.id = e.subject_id
-            WHERE r.token_hash = $1 FOR UPDATE OF r, e""";
     private static final String USE_REFRESH = "UPDATE iam.refresh SET used_at = $2 WHERE token_hash = $1";
     private static final String SEE = "UPDATE iam.session SET seen_at = $2 WHERE id = $1";
     private static final String END = """
@@ -146,21 +139,8 @@ final class SessionStore {
         return tx.query(DEMAND_CHANGE, Tuple.of(staff)).mapEmpty();
     }
 
-    Future<Void> open(Tx tx, UUID session, UUID subject, OffsetDateTime end) {
-        return tx.query(
-                        OPEN,
-                        Tuple.of(
-                                session,
-                                subject,
-                                tx.now(),
-                                end,
-                                tx.call().meta().address()))
-                .mapEmpty();
-    }
-
     /** A session of any audience; scopes null for all that its bearer may. */
-    Future<Void> begin(
-            Tx tx, UUID session, AudienceSessions.Bearer who, OffsetDateTime end, @Nullable List<String> scopes) {
+    Future<Void> begin(Tx tx, UUID session, Sessions.Bearer who, OffsetDateTime end, @Nullable List<String> scopes) {
         return tx.query(
                         BEGIN,
                         Tuple.of(
@@ -175,7 +155,7 @@ final class SessionStore {
     }
 
     Future<Row> refreshOf(Tx tx, Buffer hash, Principal.Audience audience) {
-        return tx.row(FIND_REFRESH_OF, Tuple.of(hash, audience.name()), "auth.refreshInvalid");
+        return tx.row(FIND_REFRESH, Tuple.of(hash, audience.name()), "auth.refreshInvalid");
     }
 
     Future<Void> endAll(Tx tx, UUID subject, long rights, String why) {
@@ -184,13 +164,20 @@ final class SessionStore {
                 .mapEmpty();
     }
 
+    /** A member of staff as the bearer of a session; empty where he may not come in any more. */
+    Future<Optional<Sessions.Bearer>> bearer(Tx tx, UUID staff) {
+        return tx.query(BEARER, Tuple.of(staff)).map(rows -> {
+            for (Row row : rows) {
+                return Optional.of(new Sessions.Bearer(
+                        staff, row.getString("username"), Principal.Audience.STAFF, row.getLong("rights")));
+            }
+            return Optional.empty();
+        });
+    }
+
     Future<Void> addRefresh(Tx tx, String refresh, UUID session, OffsetDateTime end) {
         return tx.query(ADD_REFRESH, Tuple.of(Tokens.hash(refresh), session, tx.now(), end))
                 .mapEmpty();
-    }
-
-    Future<Row> refresh(Tx tx, Buffer hash) {
-        return tx.row(FIND_REFRESH, Tuple.of(hash), "auth.refreshInvalid");
     }
 
     Future<Void> use(Tx tx, Buffer hash, UUID session) {

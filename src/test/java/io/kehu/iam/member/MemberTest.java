@@ -163,6 +163,7 @@ class MemberTest {
         Map<String, List<String>> headers =
                 new TreeMap<>(answer.response().headers().map());
         headers.remove("kehu-request-id");
+        headers.remove("kehu-receipt");
         return headers;
     }
 
