@@ -117,6 +117,7 @@ class AuthorizationMatrixTest {
     private static final Set<String> IN_EARNEST = Set.of(
             "login",
             "refreshSession",
+            "redeemPasswordReset",
             "issueToken",
             "registerMember",
             "confirmMember",
@@ -147,6 +148,13 @@ class AuthorizationMatrixTest {
                 "changePassword",
                 (cast, relation) -> new Request("/v1/auth/password", """
                 {"currentPassword": "%s", "newPassword": "Another-Birch-4711"}""".formatted(DemoStaff.PASSWORD)));
+        fixtures.put(
+                "redeemPasswordReset",
+                (cast, relation) -> new Request("/v1/auth/password-reset", """
+                {"token": "%s", "newPassword": "tram violet outwit"}""".formatted(freshResetToken())));
+        fixtures.put(
+                "resetStaffPassword",
+                (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation) + "/password-reset"));
         fixtures.put("listStaff", (cast, relation) -> {
             UUID person = cast.people.get(relation);
             return new Request("/v1/staff?limit=200").mustShow(person);
@@ -631,6 +639,14 @@ class AuthorizationMatrixTest {
                 .post("/v1/auth/login", FIXTURES.get("login").request(null, Relation.OWN).body)
                 .is(200)
                 .at("/refreshToken")
+                .asText();
+    }
+
+    private static String freshResetToken() {
+        return kehu.signIn(DemoStaff.id("admin"))
+                .post("/v1/staff/" + kehu.staff(DemoStaff.id("SH-PD"), "analyst") + "/password-reset", null)
+                .is(200)
+                .at("/token")
                 .asText();
     }
 

@@ -144,7 +144,10 @@ public record Settings(
             int principals,
             int revocationPollMillis,
             int revocationStaleMillis,
-            PasswordProfile passwordProfile) {}
+            PasswordProfile passwordProfile,
+            List<String> passwordWords,
+            int passwordFormer,
+            int resetMinutes) {}
 
     public record Rate(
             int perAddressPerSecond,
@@ -271,7 +274,10 @@ public record Settings(
                         auth.count("principals", "people", 100, 1_000_000),
                         auth.millis("revocationPollMillis", 50, 1_000),
                         auth.millis("revocationStaleMillis", 1_000, 60_000),
-                        auth.oneOf("passwordProfile", PasswordProfile.class)),
+                        auth.oneOf("passwordProfile", PasswordProfile.class),
+                        auth.list("passwordWords", "\\S.{0,39}", "names of up to 40 characters"),
+                        auth.count("passwordFormer", "passwords", 0, 10),
+                        auth.count("resetMinutes", "minutes", 1, 24 * 60)),
                 new Rate(
                         rate.count("perAddressPerSecond", "requests per second", 1, 1_000_000),
                         rate.count("perSubjectPerSecond", "requests per second", 1, 1_000_000),

@@ -14,7 +14,6 @@ import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -26,6 +25,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Keeps passwords as Argon2id (RFC 9106) in the PHC string format, e.g. {@code $argon2id$v=19$m=47104,t=1,p=1$salt$hash}
@@ -52,10 +52,6 @@ public final class Passwords {
     private static final int HASH_BYTES = 32;
     private static final Pattern PHC = Pattern.compile("\\$argon2id\\$v=19\\$m=([1-9]\\d{0,6}),t=([1-9]\\d?),p=([1-9])"
             + "\\$([A-Za-z0-9+/]{11,86})\\$([A-Za-z0-9+/]{22,86})");
-
-    private static final Set<String> COMMON = new HashSet<>(lines("common-passwords.txt"));
-    /** Shorter words of the list are not taken apart from a longer password. */
-    private static final int WORD_MIN = 4;
 
     private final int memoryKib;
     private final int waitingMax;
@@ -242,7 +238,7 @@ public final class Passwords {
      *
      * @param pointer where the password stands in the body
      * @param secondFactor whether the account has one
-     * @param own words that must not make up the password: the sign-in name, the bank's name
+     * @param own words that must not make up the password: the sign-in name, the bank's names
      * @return codes field.passwordShort (least length), field.passwordLong (most), field.passwordCharacters (control
      *     characters, lone surrogates), field.passwordCommon, field.passwordOwn, field.passwordClasses
      */
@@ -266,18 +262,26 @@ public final class Passwords {
             faults.add(new Problem.FieldError(pointer, "field.passwordClasses", List.of("3")));
         }
         String folded = normal.toLowerCase(Locale.ROOT);
-        if (isCommon(folded)) {
+        Set<String> words = CommonPasswords.words(
+                own.stream().map(word -> normal(word).toLowerCase(Locale.ROOT)).toList());
+        boolean common = CommonPasswords.isCommon(folded, Set.of());
+        if (common) {
             faults.add(new Problem.FieldError(pointer, "field.passwordCommon", List.of()));
         }
-        for (String word : own) {
-            String bare = normal(word).toLowerCase(Locale.ROOT);
-            // What is left beside the own word must still be a password of some kind.
-            if (length(bare) >= WORD_MIN && folded.contains(bare) && length(folded) - length(bare) < 8) {
-                faults.add(new Problem.FieldError(pointer, "field.passwordOwn", List.of()));
-                break;
-            }
+        if (words.stream().anyMatch(word -> isLittleMoreThan(word, folded))
+                || (!common && CommonPasswords.isCommon(folded, words))) {
+            faults.add(new Problem.FieldError(pointer, "field.passwordOwn", List.of()));
         }
         return faults;
+    }
+
+    /** What is left beside an own word, also one with look-alikes or backwards, must still be a password of some kind. */
+    private static boolean isLittleMoreThan(String word, String folded) {
+        String plain = CommonPasswords.undisguised(folded);
+        String backwards = new StringBuilder(word).reverse().toString();
+        return Stream.of(folded, CommonPasswords.squeezed(folded), plain, CommonPasswords.squeezed(plain))
+                .anyMatch(
+                        form -> (form.contains(word) || form.contains(backwards)) && length(folded) - length(word) < 8);
     }
 
     /** Upper case, lower case, digits, the rest (where a script has no case its letters count as the rest). */
@@ -287,44 +291,6 @@ public final class Passwords {
             seen |= Character.isUpperCase(c) ? 1 : Character.isLowerCase(c) ? 2 : Character.isDigit(c) ? 4 : 8;
         }
         return Integer.bitCount(seen);
-    }
-
-    /** On the list, with or without digits and signs around it, made of listed words, repeated, or counting. */
-    private static boolean isCommon(String folded) {
-        String core = folded.replaceAll("^[^\\p{L}]+|[^\\p{L}]+$", "");
-        return COMMON.contains(folded)
-                || (length(core) >= WORD_MIN && COMMON.contains(core) && folded.length() - core.length() <= 6)
-                || isMadeOfCommonWords(folded.replaceAll("[^\\p{L}\\p{N}]", ""))
-                || isRepeated(folded)
-                || isCounting(folded);
-    }
-
-    private static boolean isMadeOfCommonWords(String text) {
-        boolean[] reached = new boolean[text.length() + 1];
-        reached[0] = true;
-        for (int from = 0; from < text.length(); from++) {
-            for (int end = from + WORD_MIN; reached[from] && end <= text.length(); end++) {
-                reached[end] |= COMMON.contains(text.substring(from, end));
-            }
-        }
-        return !text.isEmpty() && reached[text.length()];
-    }
-
-    private static boolean isRepeated(String text) {
-        for (int period = 1; period <= Math.min(8, text.length() / 2); period++) {
-            if (text.startsWith(text.substring(period))) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private static boolean isCounting(String text) {
-        int unusual = 0;
-        for (int i = 1; i < text.length(); i++) {
-            unusual += Math.abs(text.charAt(i) - text.charAt(i - 1)) <= 1 ? 0 : 1;
-        }
-        return text.length() > 3 && unusual * 5 <= text.length(); // 1234567890123456 breaks once in ten
     }
 
     /** The lines of a resource of this package that say something. */

@@ -9,6 +9,7 @@ import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.SecureRandom;
 import java.security.Signature;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
@@ -41,7 +42,7 @@ public final class Forgeries {
     private final Ed25519PrivateKeyParameters stranger = new Ed25519PrivateKeyParameters(new SecureRandom());
 
     private Forgeries(KeyStore real, String good) {
-        this.pair = real.signer();
+        this.pair = real.signer(Instant.now().getEpochSecond());
         this.good = good;
         String[] parts = good.split("\\.");
         this.header = decode(parts[0]);

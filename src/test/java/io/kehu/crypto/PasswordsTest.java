@@ -149,7 +149,14 @@ class PasswordsTest {
                 "abcabcabcabcabcabc",
                 "5201314520131452",
                 "Administrator123",
-                "WOAINI5201314!!!"
+                "WOAINI5201314!!!",
+                "P@ssw0rd-4dm1n-l0ve",
+                "drowssapdrowssap",
+                "1qaz2wsx3edc4rfv",
+                "poiuytrewqlkjhgf",
+                "1990010120240229",
+                "summer2024winter1999",
+                "xWelcome2024Beijingx"
             })
     void commonHabitsAreRefusedHoweverLong(String password) {
         assertThat(codes(Profile.NIST, password, true)).contains("field.passwordCommon");

@@ -5,6 +5,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.crypto.PasswordRules;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.iam.member.MemberStore.Account;
@@ -34,7 +35,7 @@ final class MemberService {
     private final MemberStore store;
     private final Vault vault;
     private final Passwords passwords;
-    private final Passwords.Profile profile;
+    private final PasswordRules rules;
     private final Sessions sessions;
     private final Attempts attempts;
 
@@ -43,14 +44,14 @@ final class MemberService {
             MemberStore store,
             Vault vault,
             Passwords passwords,
-            Passwords.Profile profile,
+            PasswordRules rules,
             Sessions sessions,
             Attempts attempts) {
         this.database = database;
         this.store = store;
         this.vault = vault;
         this.passwords = passwords;
-        this.profile = profile;
+        this.rules = rules;
         this.sessions = sessions;
         this.attempts = attempts;
     }
@@ -74,8 +75,7 @@ final class MemberService {
         ObjectNode body = call.json();
         String username = username(body);
         String password = body.get("password").textValue();
-        List<Problem.FieldError> faults =
-                Passwords.faults(profile, "/password", password, false, List.of(username, "kehu"));
+        List<Problem.FieldError> faults = rules.faults("/password", password, false, username);
         return faults.isEmpty()
                 ? attempts.admit(call, "confirm")
                         .compose(v -> passwords.hash(password))

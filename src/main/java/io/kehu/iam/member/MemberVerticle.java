@@ -16,7 +16,7 @@ public final class MemberVerticle implements Domain {
                 new MemberStore(kernel.database()),
                 kernel.vault(),
                 kernel.passwords(),
-                StaffVerticle.profile(kernel),
+                StaffVerticle.passwordRules(kernel),
                 Sessions.of(kernel),
                 Attempts.of(kernel));
         return Operations.at("iam.member")

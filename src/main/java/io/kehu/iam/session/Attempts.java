@@ -39,6 +39,11 @@ public final class Attempts {
         return Guess.of(vault, realm + '\0' + name, address);
     }
 
+    /** A look at the password of a member of staff, counted together with the sign-ins under that name. */
+    public Guess guess(String username, String address) {
+        return Guess.of(vault, username, address);
+    }
+
     /** Refuses trial runs, and those who come too often. Problems: request.noDryRun, request.tooManyRequests. */
     public Future<Void> admit(Call call, Guess guess) {
         return mustBeReal(call)
@@ -89,6 +94,11 @@ public final class Attempts {
                             ? store.giveBack(guess).transform(v -> Future.failedFuture(failure))
                             : Future.failedFuture(failure));
         });
+    }
+
+    /** Ends a booked look outside a transaction: the count stands whatever becomes of the command, also when it is only tried out. */
+    public Future<Void> settle(Guess guess, boolean opened) {
+        return store.settle(guess, opened);
     }
 
     /** Ends a booked look, in the transaction that says what it came to. */

@@ -3,7 +3,6 @@ package io.kehu.iam.session;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
-import io.kehu.bus.Event;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
@@ -17,7 +16,6 @@ import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import java.io.IOException;
-import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.TreeSet;
@@ -234,51 +232,5 @@ final class SessionService {
             json.writeString(value);
         }
         json.writeEndArray();
-    }
-
-    /**
-     * Changes the caller's own password: guesses at the old one count like sign-ins, every other session ends, and this
-     * one goes on after a refresh. Problems: auth.passwordWrong (also while locked), request.invalid,
-     * request.tooManyRequests.
-     */
-    Future<Reply> changePassword(Call call) {
-        Principal principal = call.principal();
-        String current = call.json().get("currentPassword").textValue();
-        String wanted = call.json().get("newPassword").textValue();
-        List<Problem.FieldError> faults =
-                Passwords.faults(profile, "/newPassword", wanted, false, List.of(principal.name(), "kehu"));
-        if (faults.isEmpty() && wanted.equals(current)) {
-            faults = List.of(new Problem.FieldError("/newPassword", "field.passwordSame", List.of()));
-        }
-        if (!faults.isEmpty()) {
-            return Future.failedFuture(Problem.invalid(faults));
-        }
-        Guess guess = Guess.of(vault, principal.name(), call.meta().address());
-        return look(guess, store.account(call, principal.subject()), current)
-                .compose(seen -> finish(guess, seen)
-                        .compose(v -> seen.right
-                                ? passwords.hash(wanted).map(hash -> Optional.of(new Change(seen.account(), hash)))
-                                : Future.succeededFuture(Optional.<Change>empty())))
-                .compose(change -> database.write(call, tx -> change(tx, change, session(call))));
-    }
-
-    private record Change(Account account, String hash) {}
-
-    /** The count stands whatever becomes of the command, also when it is only tried out. */
-    private Future<Void> finish(Guess guess, Seen seen) {
-        return seen.locked ? Future.succeededFuture() : store.settle(guess, seen.right);
-    }
-
-    private Future<Reply> change(Tx tx, Optional<Change> change, UUID session) {
-        if (change.isEmpty()) {
-            return Future.failedFuture(Problem.of("auth.passwordWrong"));
-        }
-        Account account = change.get().account;
-        return store.setPassword(tx, account, change.get().hash, session).map(row -> {
-            UUID id = account.id();
-            tx.event(Event.of("staff.changed", id, row.getLong("version"), "staff:read")
-                    .within(row.getUUID("branch_id"), null));
-            return Reply.empty();
-        });
     }
 }

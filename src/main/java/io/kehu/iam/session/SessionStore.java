@@ -24,7 +24,6 @@ final class SessionStore {
     private static final String SETTLE = "SELECT iam.settle_attempt($1, $2, $3)";
     private static final String ACCOUNT =
             "SELECT id, username, password_hash, state FROM iam.staff WHERE username = $1";
-    private static final String HASH_OF = "SELECT id, username, password_hash, state FROM iam.staff WHERE id = $1";
     private static final String STAFF =
             "SELECT " + Staff.COLUMNS + ", s.rights, s.password_at FROM " + Staff.TABLES + " WHERE s.id = $1";
     /** The password that was looked at must still be the one that counts. */
@@ -48,14 +47,8 @@ final class SessionStore {
     private static final String SEE = "UPDATE iam.session SET seen_at = $2 WHERE id = $1";
     private static final String END = """
             UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = $2 WHERE id = $1 AND revoked_at IS NULL""";
-    private static final String END_OTHERS = """
-            UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'password'
-            WHERE subject_id = $1 AND id <> $2 AND revoked_at IS NULL""";
     private static final String REVOKE_SESSION = "INSERT INTO kehu.revocation (session_id) VALUES ($1)";
     private static final String REVOKE_RIGHTS = "INSERT INTO kehu.revocation (subject_id, min_version) VALUES ($1, $2)";
-    private static final String SET_PASSWORD = """
-            UPDATE iam.staff SET password_hash = $3, password_at = kehu.now(), must_change = false, rights = rights + 1
-            WHERE id = $1 AND password_hash = $2 RETURNING rights, version, branch_id""";
     private static final String ME = "SELECT " + Staff.COLUMNS + """
             , b.code AS branch_code, b.name AS branch_name, e.started_at, e.ends_at
             FROM iam.session e JOIN iam.staff s ON s.id = e.subject_id JOIN kehu.data_key k ON k.subject_id = s.id
@@ -118,10 +111,6 @@ final class SessionStore {
 
     Future<Optional<Account>> account(Call call, String username) {
         return database.query(call, ACCOUNT, Tuple.of(username)).map(Account::first);
-    }
-
-    Future<Optional<Account>> account(Call call, UUID id) {
-        return database.query(call, HASH_OF, Tuple.of(id)).map(Account::first);
     }
 
     Future<Optional<Entrant>> unchanged(Tx tx, Account account) {
@@ -190,14 +179,6 @@ final class SessionStore {
         return tx.query(END, Tuple.of(session, why))
                 .compose(v -> tx.query(REVOKE_SESSION, Tuple.of(session)))
                 .mapEmpty();
-    }
-
-    /** Sets a password if the old one still counts, and makes worthless all that was issued under it. */
-    Future<Row> setPassword(Tx tx, Account account, String hash, UUID ownSession) {
-        return tx.row(SET_PASSWORD, Tuple.of(account.id(), account.passwordHash(), hash), "auth.passwordWrong")
-                .compose(row -> tx.query(REVOKE_RIGHTS, Tuple.of(account.id(), row.getLong("rights")))
-                        .compose(v -> tx.query(END_OTHERS, Tuple.of(account.id(), ownSession)))
-                        .map(row));
     }
 
     Future<Row> me(Call call) {

@@ -28,8 +28,7 @@ public final class SessionVerticle implements Domain {
                 .on("login", service::login)
                 .on("refreshSession", service::refresh)
                 .on("logout", service::logout)
-                .on("getMe", service::me)
-                .on("changePassword", service::changePassword);
+                .on("getMe", service::me);
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.crypto.PasswordRules;
 import io.kehu.crypto.Passwords;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
@@ -34,15 +35,14 @@ final class FirstAdministrator {
             Database database,
             StaffStore store,
             Passwords passwords,
-            Passwords.Profile profile,
+            PasswordRules rules,
             String username,
             @Nullable String given) {
         if (!USERNAME.matcher(username).matches()) {
             return Future.failedFuture(Problem.at("username", "field.pattern"));
         }
-        String password = given == null ? StaffService.randomPassword(profile) : given;
-        List<Problem.FieldError> faults =
-                Passwords.faults(profile, "password", password, false, List.of(username, "kehu"));
+        String password = given == null ? StaffService.randomPassword(rules) : given;
+        List<Problem.FieldError> faults = rules.faults("password", password, false, username);
         if (!faults.isEmpty()) {
             return Future.failedFuture(Problem.invalid(faults));
         }

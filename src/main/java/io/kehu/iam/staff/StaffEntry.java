@@ -86,6 +86,14 @@ public final class StaffEntry {
         });
     }
 
+    /**
+     * Notes that the caller alone gave an account a new way in: until another person has approved what it may do, it counts
+     * as his, beside those it counted as before.
+     */
+    public Future<Void> hold(Tx tx, UUID id) {
+        return store.hold(tx, id);
+    }
+
     /** For the audit: what somebody is called. Problems: staff.notFound. */
     public Future<String> username(Tx tx, UUID id) {
         return store.locked(tx, id).map(row -> row.getString("username"));

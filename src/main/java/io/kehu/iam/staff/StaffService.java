@@ -5,6 +5,7 @@ import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.crypto.PasswordRules;
 import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.sql.Database;
@@ -33,7 +34,7 @@ final class StaffService {
     private final StaffStore store;
     private final Vault vault;
     private final Passwords passwords;
-    private final Passwords.Profile profile;
+    private final PasswordRules rules;
     private final UnaryOperator<byte[]> mac;
 
     /**
@@ -46,13 +47,13 @@ final class StaffService {
             StaffStore store,
             Vault vault,
             Passwords passwords,
-            Passwords.Profile profile,
+            PasswordRules rules,
             UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.vault = vault;
         this.passwords = passwords;
-        this.profile = profile;
+        this.rules = rules;
         this.mac = mac;
     }
 
@@ -83,13 +84,12 @@ final class StaffService {
         Staff draft = Staff.draft(Ids.next(), call.json());
         String given = call.json().path("password").textValue();
         if (given != null) {
-            List<Problem.FieldError> faults =
-                    Passwords.faults(profile, "/password", given, false, List.of(draft.username(), "kehu"));
+            List<Problem.FieldError> faults = rules.faults("/password", given, false, draft.username());
             if (!faults.isEmpty()) {
                 return Future.failedFuture(Problem.invalid(faults));
             }
         }
-        String password = given == null ? randomPassword(profile) : given;
+        String password = given == null ? randomPassword(rules) : given;
         return passwords
                 .hash(password)
                 .compose(hash -> database.write(
@@ -163,7 +163,7 @@ final class StaffService {
     }
 
     /** About 116 bits, in groups that can be read out. */
-    static String randomPassword(Passwords.Profile profile) {
+    static String randomPassword(PasswordRules rules) {
         String password;
         do {
             StringBuilder text = new StringBuilder();
@@ -172,7 +172,7 @@ final class StaffService {
                         .append(ALPHABET.charAt(RANDOM.nextInt(ALPHABET.length())));
             }
             password = text.toString();
-        } while (!Passwords.faults(profile, "", password, false, List.of()).isEmpty());
+        } while (!rules.faults("", password, false, "").isEmpty());
         return password;
     }
 }

@@ -46,7 +46,7 @@ final class StaffStore {
             WHERE subject_id = $1 AND revoked_at IS NULL""";
     /** Whoever made an account alone holds it until somebody else has approved its rights. */
     private static final String HOLD = "INSERT INTO iam.held_account AS h (id, by_id) VALUES ($1, $2)"
-            + " ON CONFLICT (id) DO UPDATE SET by_id = excluded.by_id";
+            + " ON CONFLICT (id, by_id) DO UPDATE SET by_id = excluded.by_id";
 
     private static final String RELEASE = "DELETE FROM iam.held_account WHERE id = $1";
     private static final String LOCK_RIGHTS = "SELECT iam.lock_rights()";

@@ -1,10 +1,12 @@
 package io.kehu.iam.staff;
 
 import io.kehu.bus.Operations;
+import io.kehu.crypto.PasswordRules;
 import io.kehu.crypto.Passwords;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -18,7 +20,7 @@ public final class StaffVerticle implements Domain {
                 new StaffStore(kernel.database(), kernel.vault()),
                 kernel.vault(),
                 kernel.passwords(),
-                profile(kernel),
+                passwordRules(kernel),
                 kernel::cursorMac);
         return Operations.at("iam.staff")
                 .on("listStaff", service::list)
@@ -49,10 +51,17 @@ public final class StaffVerticle implements Domain {
                         kernel.database(),
                         new StaffStore(kernel.database(), kernel.vault()),
                         kernel.passwords(),
-                        profile(kernel),
+                        passwordRules(kernel),
                         username,
                         password)
                 .map(made -> made);
+    }
+
+    /** What a new password of a member of staff must be. */
+    public static PasswordRules passwordRules(Kernel kernel) {
+        List<String> words = new ArrayList<>();
+        kernel.settings().apply("auth.passwordWords").forEach(word -> words.add(word.asText()));
+        return new PasswordRules(profile(kernel), words, kernel.number("auth.passwordFormer"));
     }
 
     public static Passwords.Profile profile(Kernel kernel) {
