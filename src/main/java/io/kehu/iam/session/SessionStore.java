@@ -22,12 +22,15 @@ final class SessionStore {
     private static final String TAKE = "SELECT iam.take_attempt($1, $2)";
 
     private static final String SETTLE = "SELECT iam.settle_attempt($1, $2, $3)";
+    private static final String FORGIVE =
+            "UPDATE iam.attempt SET failures = 0, locked_until = NULL WHERE kind = 'account' AND key = $1";
     private static final String ACCOUNT =
             "SELECT id, username, password_hash, state FROM iam.staff WHERE username = $1";
     private static final String STAFF =
             "SELECT " + Staff.COLUMNS + ", s.rights, s.password_at FROM " + Staff.TABLES + " WHERE s.id = $1";
-    /** The password that was looked at must still be the one that counts. */
-    private static final String UNCHANGED = STAFF + " AND s.password_hash = $2 AND s.state = 'active' FOR UPDATE OF s";
+    /** The password that was looked at must still be the one that counts, and its owner be where he may call from. */
+    private static final String UNCHANGED =
+            STAFF + " AND s.password_hash = $2 AND s.state = 'active' AND iam.staff_may_call(s.id, $3) FOR UPDATE OF s";
 
     private static final String DEMAND_CHANGE = "UPDATE iam.staff SET must_change = true WHERE id = $1";
     private static final String OPEN = """
@@ -45,11 +48,12 @@ final class SessionStore {
             WHERE subject_id = $1 AND revoked_at IS NULL""";
     private static final String ADD_REFRESH =
             "INSERT INTO iam.refresh (token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)";
+    /** From where its owner may not call from it is not there; it stays good where he may. */
     private static final String FIND_REFRESH = """
             SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at, s.username, s.state,
                    s.rights
             FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id JOIN iam.staff s ON s.id = e.subject_id
-            WHERE r.token_hash = $1 FOR UPDATE OF r, e""";
+            WHERE r.token_hash = $1 AND iam.staff_may_call(s.id, $2) FOR UPDATE OF r, e""";
 
     private static final String USE_REFRESH = "UPDATE iam.refresh SET used_at = $2 WHERE token_hash = $1";
     private static final String SEE = "UPDATE iam.session SET seen_at = $2 WHERE id = $1";
@@ -117,12 +121,21 @@ final class SessionStore {
         return tx.query(SETTLE, guess.keys(opened ? "opened" : "failed")).mapEmpty();
     }
 
+    Future<Void> forgive(Tx tx, Guess guess) {
+        return tx.query(FORGIVE, Tuple.of(guess.account())).mapEmpty();
+    }
+
     Future<Optional<Account>> account(Call call, String username) {
         return database.query(call, ACCOUNT, Tuple.of(username)).map(Account::first);
     }
 
     Future<Optional<Entrant>> unchanged(Tx tx, Account account) {
-        return tx.query(UNCHANGED, Tuple.of(account.id(), account.passwordHash()))
+        return tx.query(
+                        UNCHANGED,
+                        Tuple.of(
+                                account.id(),
+                                account.passwordHash(),
+                                tx.call().meta().address()))
                 .map(rows -> {
                     for (Row row : rows) {
                         return Optional.of(new Entrant(
@@ -180,7 +193,7 @@ final class SessionStore {
     }
 
     Future<Row> refresh(Tx tx, Buffer hash) {
-        return tx.row(FIND_REFRESH, Tuple.of(hash), "auth.refreshInvalid");
+        return tx.row(FIND_REFRESH, Tuple.of(hash, tx.call().meta().address()), "auth.refreshInvalid");
     }
 
     Future<Void> use(Tx tx, Buffer hash, UUID session) {
