@@ -58,7 +58,15 @@ public final class Network {
     }
 
     public boolean holds(InetAddress address) {
-        byte[] other = address.getAddress();
+        return holds(address.getAddress());
+    }
+
+    /** Whether every address of the other network lies in this one. */
+    public boolean holds(Network other) {
+        return other.bits >= bits && holds(other.bytes);
+    }
+
+    private boolean holds(byte[] other) {
         if (other.length != bytes.length) {
             return false;
         }

@@ -293,14 +293,17 @@ final class FederationService {
     private Future<Reply> open(Tx tx, Entrant entrant) {
         Staff who = entrant.staff();
         tx.actor(who.id(), who.username());
-        if (!entrant.active()) {
-            tx.object("staff", who.id(), 0);
-            return tx.refuse(Problem.of("auth.failed"));
-        }
-        Sessions.Bearer bearer =
-                new Sessions.Bearer(who.id(), who.username(), Principal.Audience.STAFF, entrant.rights());
-        boolean cookie = tx.call().json().path("cookie").asBoolean();
-        return sessions.open(tx, bearer, cookie, json -> write(json, who));
+        return store.mayCall(tx, who.id()).compose(may -> {
+            // The same from a wrong place: a stranger does not learn that the password was right.
+            if (!entrant.active() || !may) {
+                tx.object("staff", who.id(), 0);
+                return tx.refuse(Problem.of("auth.failed"));
+            }
+            Sessions.Bearer bearer =
+                    new Sessions.Bearer(who.id(), who.username(), Principal.Audience.STAFF, entrant.rights());
+            boolean cookie = tx.call().json().path("cookie").asBoolean();
+            return sessions.open(tx, bearer, cookie, json -> write(json, who));
+        });
     }
 
     /** The rest of {@code SignedIn} of the contract; whoever has his password elsewhere changes it there. */

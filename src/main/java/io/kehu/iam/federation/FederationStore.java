@@ -24,6 +24,7 @@ final class FederationStore {
     private static final String MAPPINGS = "SELECT source, group_name, roles, branch_id FROM iam.group_mapping ";
     private static final String ALL = MAPPINGS + "ORDER BY source, lower(group_name)";
     private static final String OF_GROUPS = MAPPINGS + "WHERE source = $1 AND lower(group_name) = ANY ($2)";
+    private static final String MAY_CALL = "SELECT iam.staff_may_call($1, $2) AS may";
     private static final String FORGET_ALL = "DELETE FROM iam.group_mapping";
     private static final String INSERT = """
             INSERT INTO iam.group_mapping (id, source, group_name, roles, branch_id)
@@ -137,5 +138,11 @@ final class FederationStore {
                     }
                     return Optional.empty();
                 });
+    }
+
+    /** Whether a member of staff may call from where this call comes from. */
+    Future<Boolean> mayCall(Tx tx, UUID staff) {
+        return tx.query(MAY_CALL, Tuple.of(staff, tx.call().meta().address()))
+                .map(rows -> rows.iterator().next().getBoolean("may"));
     }
 }

@@ -132,7 +132,13 @@ final class ResetService {
             }
             tx.kind("key");
             tx.actor(account.id(), account.username());
-            return store.renew(tx, account, hash).map(row -> PasswordService.told(tx, row));
+            return store.renew(tx, account, hash)
+                    // Who comes with a token has often guessed before.
+                    .compose(row -> attempts.forgive(
+                                    tx,
+                                    attempts.guess(
+                                            account.username(), tx.call().meta().address()))
+                            .map(v -> PasswordService.told(tx, row)));
         });
     }
 

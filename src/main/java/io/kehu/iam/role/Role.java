@@ -18,6 +18,7 @@ import java.util.UUID;
  * @param code its name in requests, never changed
  * @param scope which customers its holders see
  * @param permissions codes of {@link Permissions}, sorted
+ * @param networks where its holders may call from, in CIDR notation; none for everywhere
  * @param builtIn Kehu came with it: it can be changed but not deleted
  */
 record Role(
@@ -27,12 +28,14 @@ record Role(
         String nameZh,
         Scope scope,
         List<String> permissions,
+        List<String> networks,
         boolean builtIn,
         long version,
         OffsetDateTime since) {
 
     Role {
         permissions = permissions.stream().sorted().toList();
+        networks = List.copyOf(networks);
     }
 
     static Role from(Row row) {
@@ -43,6 +46,7 @@ record Role(
                 row.getString("name_zh"),
                 Scope.valueOf(row.getString("scope")),
                 List.of(row.getArrayOfStrings("permissions")),
+                List.of(row.getArrayOfStrings("networks")),
                 row.getBoolean("built_in"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"));
@@ -57,6 +61,7 @@ record Role(
                 body.get("nameZh").textValue().strip(),
                 scope(body.get("scope")),
                 texts(body.get("permissions")),
+                RoleRules.networks("/networks", body.path("networks")),
                 false,
                 1,
                 OffsetDateTime.MIN);
@@ -71,6 +76,7 @@ record Role(
                 patch.path("nameZh").asText(nameZh).strip(),
                 patch.has("scope") ? scope(patch.get("scope")) : scope,
                 patch.has("permissions") ? texts(patch.get("permissions")) : permissions,
+                patch.has("networks") ? RoleRules.networks("/networks", patch.get("networks")) : networks,
                 builtIn,
                 version,
                 since);
@@ -86,9 +92,11 @@ record Role(
         return texts;
     }
 
-    /** Whether this role lets its holders do or see anything that the other does not. */
+    /** Whether this role lets its holders do or see anything, or call from anywhere, that the other does not. */
     boolean exceeds(Role other) {
-        return scope.compareTo(other.scope) > 0 || !other.permissions.containsAll(permissions);
+        return scope.compareTo(other.scope) > 0
+                || !other.permissions.containsAll(permissions)
+                || RoleRules.reachFurther(networks, other.networks);
     }
 
     void toJson(JsonGenerator json) throws IOException {
@@ -100,6 +108,11 @@ record Role(
         json.writeArrayFieldStart("permissions");
         for (String permission : permissions) {
             json.writeString(permission);
+        }
+        json.writeEndArray();
+        json.writeArrayFieldStart("networks");
+        for (String network : networks) {
+            json.writeString(network);
         }
         json.writeEndArray();
         json.writeBooleanField("builtIn", builtIn);

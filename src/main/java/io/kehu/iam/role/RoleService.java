@@ -45,7 +45,7 @@ final class RoleService {
                 .map(role -> Reply.ok(role::toJson).etag(role.version()));
     }
 
-    /** Makes a role. Problems: request.invalid (an unknown permission), role.codeTaken, role.tooMany, duty.conflict. */
+    /** Makes a role. Problems: request.invalid (an unknown permission, no network), role.codeTaken, role.tooMany, duty.conflict. */
     Future<Reply> create(Call call) {
         permissions.mustExist("/permissions", call.json().get("permissions"));
         Role draft = Role.draft(Ids.next(), call.json());
@@ -60,9 +60,11 @@ final class RoleService {
     }
 
     /**
-     * Changes name, scope or permissions; tokens of those who hold the role are worthless within a second. Nobody adds to a
-     * role that he holds: that would be a way to give oneself rights. Problems: request.invalid (an unknown permission),
-     * role.notFound, request.stale, role.ownRights, role.administratorNeeds, duty.conflict.
+     * Changes name, scope, permissions or networks; tokens of those who hold the role are worthless within a second, or where
+     * only its networks change hold in the new ones. Nobody adds to a role that he holds: that would be a way to give oneself
+     * rights. Nor does anybody shut himself out, who might be the last one to let people in. Problems: request.invalid (an
+     * unknown permission, no network), role.notFound, request.stale, role.ownRights, role.shutsOut,
+     * role.administratorNeeds, duty.conflict.
      */
     Future<Reply> change(Call call) {
         permissions.mustExist("/permissions", call.json().path("permissions"));
@@ -80,11 +82,16 @@ final class RoleService {
     }
 
     private Future<Role> apply(Tx tx, Role before, Role after) {
-        return after.exceeds(before)
+        Future<Role> updated = after.exceeds(before)
                 ? store.holds(tx, before.code())
                         .compose(own ->
                                 own ? Future.failedFuture(Problem.of("role.ownRights")) : store.update(tx, after))
                 : store.update(tx, after);
+        return after.networks().equals(before.networks())
+                ? updated
+                : updated.compose(role -> store.mayCall(tx)
+                        .compose(may ->
+                                may ? Future.succeededFuture(role) : Future.failedFuture(Problem.of("role.shutsOut"))));
     }
 
     /** Deletes a role that nobody holds or asks for. Problems: role.notFound, request.stale, role.builtIn, role.inUse. */

@@ -101,6 +101,11 @@ public final class Attempts {
         return store.settle(guess, opened);
     }
 
+    /** Forgets the failures of an account, not those of where they came from: its owner has proved himself in another way. */
+    public Future<Void> forgive(Tx tx, Guess guess) {
+        return store.forgive(tx, guess);
+    }
+
     /** Ends a booked look, in the transaction that says what it came to. */
     public Future<Void> settle(Tx tx, Guess guess, boolean opened) {
         return store.settle(tx, guess, opened);

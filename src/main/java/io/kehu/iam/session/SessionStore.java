@@ -22,14 +22,20 @@ final class SessionStore {
     private static final String TAKE = "SELECT iam.take_attempt($1, $2)";
 
     private static final String SETTLE = "SELECT iam.settle_attempt($1, $2, $3)";
+    private static final String FORGIVE =
+            "UPDATE iam.attempt SET failures = 0, locked_until = NULL WHERE kind = 'account' AND key = $1";
     private static final String ACCOUNT =
             "SELECT id, username, password_hash, state FROM iam.staff WHERE username = $1";
     private static final String STAFF =
             "SELECT " + Staff.COLUMNS + ", s.rights, s.password_at FROM " + Staff.TABLES + " WHERE s.id = $1";
-    /** The password that was looked at must still be the one that counts. */
-    private static final String UNCHANGED = STAFF + " AND s.password_hash = $2 AND s.state = 'active' FOR UPDATE OF s";
+    /** The password that was looked at must still be the one that counts, and its owner be where he may call from. */
+    private static final String UNCHANGED =
+            STAFF + " AND s.password_hash = $2 AND s.state = 'active' AND iam.staff_may_call(s.id, $3) FOR UPDATE OF s";
 
-    private static final String BEARER = "SELECT username, rights FROM iam.staff WHERE id = $1 AND state = 'active'";
+    /** From where he may not call from a member of staff has no session that goes on; it stays good where he may. */
+    private static final String BEARER =
+            "SELECT username, rights FROM iam.staff WHERE id = $1 AND state = 'active' AND iam.staff_may_call(id, $2)";
+
     private static final String DEMAND_CHANGE = "UPDATE iam.staff SET must_change = true WHERE id = $1";
     private static final String BEGIN = """
             INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address, scopes)
@@ -109,12 +115,21 @@ final class SessionStore {
         return tx.query(SETTLE, guess.keys(opened ? "opened" : "failed")).mapEmpty();
     }
 
+    Future<Void> forgive(Tx tx, Guess guess) {
+        return tx.query(FORGIVE, Tuple.of(guess.account())).mapEmpty();
+    }
+
     Future<Optional<Account>> account(Call call, String username) {
         return database.query(call, ACCOUNT, Tuple.of(username)).map(Account::first);
     }
 
     Future<Optional<Entrant>> unchanged(Tx tx, Account account) {
-        return tx.query(UNCHANGED, Tuple.of(account.id(), account.passwordHash()))
+        return tx.query(
+                        UNCHANGED,
+                        Tuple.of(
+                                account.id(),
+                                account.passwordHash(),
+                                tx.call().meta().address()))
                 .map(rows -> {
                     for (Row row : rows) {
                         return Optional.of(new Entrant(
@@ -155,7 +170,7 @@ final class SessionStore {
 
     /** A member of staff as the bearer of a session; empty where he may not come in any more. */
     Future<Optional<Sessions.Bearer>> bearer(Tx tx, UUID staff) {
-        return tx.query(BEARER, Tuple.of(staff)).map(rows -> {
+        return tx.query(BEARER, Tuple.of(staff, tx.call().meta().address())).map(rows -> {
             for (Row row : rows) {
                 return Optional.of(new Sessions.Bearer(
                         staff, row.getString("username"), Principal.Audience.STAFF, row.getLong("rights")));

@@ -211,6 +211,17 @@ class ResetTest {
     }
 
     @Test
+    void whoHasLockedHisAccountByGuessingComesInWithHisNewPassword() {
+        UUID person = somebody("auditor");
+        for (int i = 0; i < 6; i++) {
+            login(person, "guess " + i).is(401, "auth.failed");
+        }
+        login(person, DemoStaff.PASSWORD).is(401, "auth.failed");
+        redeem(token(reset(administrator, person)), WANTED).is(204);
+        login(person, WANTED).is(200);
+    }
+
+    @Test
     void ofThirtyTwoWhoUseATokenAtOnceOneSetsThePassword() throws Exception {
         UUID person = somebody("auditor");
         String token = token(reset(administrator, person));
