@@ -62,8 +62,7 @@ public final class Passkeys {
      */
     public record Ceremony(ObjectNode options, OffsetDateTime expiresAt) {}
 
-    private Passkeys(
-            PasskeyStore store, @Nullable RelyingParty party, Duration life, WorkerExecutor workers, int queue) {
+    Passkeys(PasskeyStore store, @Nullable RelyingParty party, Duration life, WorkerExecutor workers, int queue) {
         this.store = store;
         this.party = party;
         this.life = life;
