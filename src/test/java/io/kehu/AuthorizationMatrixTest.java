@@ -14,6 +14,7 @@ import io.kehu.crypto.Signer;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
 import io.kehu.iam.member.TestMembers;
+import io.kehu.iam.passkey.TestAuthenticator;
 import io.kehu.iam.role.Permissions;
 import io.kehu.iam.staff.DemoStaff;
 import java.io.IOException;
@@ -112,6 +113,10 @@ class AuthorizationMatrixTest {
     private static TestKehu kehu;
     private static TestProvider provider;
     private static TestDirectory directory;
+    /** A device of one of the staff, and what a device made for him. */
+    private static TestAuthenticator device;
+
+    private static String passkeyDraft;
     private static final Map<String, Fixture> FIXTURES = fixtures();
     /** Refused as dry runs, and harmless to run in earnest. */
     private static final Set<String> IN_EARNEST = Set.of(
@@ -125,7 +130,9 @@ class AuthorizationMatrixTest {
             "refreshMember",
             "startOidc",
             "finishOidc",
-            "loginLdap");
+            "loginLdap",
+            "startPasskeySignIn",
+            "finishPasskeySignIn");
 
     private static Map<String, Fixture> fixtures() {
         Map<String, Fixture> fixtures = new LinkedHashMap<>();
@@ -239,6 +246,7 @@ class AuthorizationMatrixTest {
                         new Request("/v1/auth/oidc/" + TestProvider.NAME + "/finish", provider.proof(kehu, "matrix")));
         fixtures.put("loginLdap", (cast, relation) -> new Request("/v1/auth/ldap/login", """
                 {"username": "matrix.ldap", "password": "matrix"}"""));
+        passkeys(fixtures);
         fixtures.put("createParameter", (cast, relation) -> new Request("/v1/parameters", """
                 {"name": "new.one", "kind": "number", "value": "1", "aboutEn": "new", "aboutZh": "新"}"""));
         fixtures.put("getParameter", (cast, relation) -> new Request("/v1/parameters/" + parameter("name")));
@@ -321,6 +329,23 @@ class AuthorizationMatrixTest {
         changes(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
+    }
+
+    private static void passkeys(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "listPasskeys",
+                (cast, relation) -> new Request("/v1/auth/passkeys").mustShow(passkeyOf(cast.people.get(relation))));
+        fixtures.put(
+                "createPasskey",
+                (cast, relation) -> new Request(
+                        "/v1/auth/passkeys",
+                        cast.role.equals(ANONYMOUS) ? passkeyDraft : TestAuthenticator.freshDraft(cast.caller)));
+        fixtures.put(
+                "deletePasskey",
+                (cast, relation) -> new Request("/v1/auth/passkeys/" + passkeyOf(cast.people.get(relation))));
+        fixtures.put(
+                "finishPasskeySignIn",
+                (cast, relation) -> new Request("/v1/auth/passkeys/sign-in", device.freshProof(kehu)));
     }
 
     private static void rights(Map<String, Fixture> fixtures) {
@@ -490,6 +515,7 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();
     private static final Map<String, Caller> MOVED = new ConcurrentHashMap<>();
     private static final Map<String, UUID> HANDED = new ConcurrentHashMap<>();
 
@@ -596,6 +622,10 @@ class AuthorizationMatrixTest {
                 + approvalOf(maker, cast.role.equals("administrator") ? "staff:approve" : "customer:approve");
     }
 
+    private static UUID passkeyOf(UUID person) {
+        return KEYS.computeIfAbsent(person, p -> TestAuthenticator.row(kehu, p));
+    }
+
     private static final AtomicInteger MEMBERS = new AtomicInteger();
     private static @Nullable String member;
 
@@ -667,6 +697,7 @@ class AuthorizationMatrixTest {
         directory.add("matrix.ldap", "matrix", "matrix");
         Map<String, String> settings = directory.settings();
         settings.putAll(provider.settings());
+        settings.putAll(TestAuthenticator.settings());
         settings.putAll(Map.of(
                 "KEHU_RATE_PER_ADDRESS_PER_SECOND", "100000",
                 "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
@@ -675,6 +706,9 @@ class AuthorizationMatrixTest {
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));
+        Caller owner = kehu.caller("analyst");
+        device = TestAuthenticator.of(owner, 0);
+        passkeyDraft = TestAuthenticator.freshDraft(owner);
         String mappings = """
                 {"items": [{"source": "%s", "group": "matrix", "roles": ["analyst"], "branchId": "%s"},
                            {"source": "ldap", "group": "matrix", "roles": ["analyst"], "branchId": "%s"}]}""".formatted(TestProvider.NAME, DemoStaff.id("HQ"), DemoStaff.id("HQ"));

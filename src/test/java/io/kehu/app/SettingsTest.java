@@ -61,12 +61,30 @@ class SettingsTest {
                 "KEHU_MODE | production | postgresql.uri and redis.uri: must be set",
                 "KEHU_JOBS_HEARTBEAT_MILLIS | 9000 | jobs.heartbeatMillis: must be at most half",
                 "KEHU_BLOB_KIND | s3 | blob.kind: s3 needs",
+                "KEHU_AUTH_PASSKEYS_RP_ID | Bank.Example | auth.passkeys.rpId: must be a domain in small letters",
+                "KEHU_AUTH_PASSKEYS_RP_ID | bank.example | auth.passkeys: rpId and origins must both be set",
+                "KEHU_AUTH_PASSKEYS_ORIGINS | bank.example | auth.passkeys.origins: must be a list of at most 1000 origins",
             })
     void aBadVariableIsOneLineThatNamesSettingUnitAndBound(String name, String value, String line) {
         assertThatThrownBy(() -> Settings.load(null, Map.of(name, value)))
                 .isInstanceOf(StartFailure.class)
                 .hasMessageStartingWith(line)
                 .hasMessageNotContaining("\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "bank.example, https://bank.example.evil.test, must be pages of bank.example",
+        "bank.example, https://evilbank.example, must be pages of bank.example",
+        "bank.example, http://bank.example, must begin with https://",
+        "bank.example, https://staff.bank.example/login, must be a list",
+        "example, 'https://example, https://bank.test', must be pages of example",
+    })
+    void passkeysAreForPagesOfTheirDomainAlone(String domain, String origins, String line) {
+        assertThatThrownBy(() -> Settings.load(
+                        null, Map.of("KEHU_AUTH_PASSKEYS_RP_ID", domain, "KEHU_AUTH_PASSKEYS_ORIGINS", origins)))
+                .isInstanceOf(StartFailure.class)
+                .hasMessageStartingWith("auth.passkeys.origins: " + line);
     }
 
     @ParameterizedTest
