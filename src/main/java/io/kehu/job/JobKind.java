@@ -2,7 +2,10 @@ package io.kehu.job;
 
 import io.vertx.core.Future;
 
-/** One kind of long work, registered by the domain that does it: {@code jobs.register("customer.import", service::run)}. */
+/**
+ * One kind of long work, registered by the domain that does it: {@code jobs.register("customer.import", "customer:import",
+ * service::run)}.
+ */
 @FunctionalInterface
 public interface JobKind {
     /**

@@ -34,7 +34,7 @@ public final class JobRun {
     private final UUID id;
     private final long fence;
     private final ObjectNode params;
-    private final Principal principal;
+    private volatile Principal principal;
     private final Call.Meta meta;
     private final String operation;
     private ObjectNode position;
@@ -122,9 +122,13 @@ public final class JobRun {
         return position.deepCopy();
     }
 
-    /** Who asked for the job, with the rights of that moment. */
+    /** Who asked for the job, with the rights that he had when this run began. */
     public Principal principal() {
         return principal;
+    }
+
+    void actsAs(Principal now) {
+        principal = now;
     }
 
     /** A call in the job's name, in the lane of jobs, for reading; each lasts 30 seconds. */

@@ -89,9 +89,10 @@ public final class Jobs {
     final Blobs blobs;
     final Options options;
     private final Vertx vertx;
+    private final Standing standing;
     private final WorkerExecutor workers;
     private final AtomicInteger computing = new AtomicInteger();
-    private final Map<String, JobKind> kinds = new ConcurrentHashMap<>();
+    private final Map<String, Kind> kinds = new ConcurrentHashMap<>();
     private final Map<UUID, JobRun> runs = new ConcurrentHashMap<>();
     private final AtomicInteger free;
     private final String owner;
@@ -123,19 +124,24 @@ public final class Jobs {
         this.vertx = vertx;
         this.database = database;
         this.blobs = blobs;
+        this.standing = new Standing(database);
         this.options = options;
         this.free = new AtomicInteger(options.workers);
         this.owner = options.node + "/" + Ids.next();
         this.workers = vertx.createSharedWorkerExecutor("kehu-compute", options.computeWorkers);
     }
 
+    /** What is known of a kind of jobs. */
+    private record Kind(@Nullable String permission, JobKind how) {}
+
     /**
      * Says who does jobs of a kind on this node.
      *
      * @param kind domain and noun, e.g. {@code customer.import}
+     * @param permission without which its owner's jobs do not run, also where he had it when he asked; null for Kehu's own work
      */
-    public void register(String kind, JobKind how) {
-        if (kinds.put(kind, how) != null) {
+    public void register(String kind, @Nullable String permission, JobKind how) {
+        if (kinds.put(kind, new Kind(permission, how)) != null) {
             throw new IllegalStateException("jobs of kind " + kind + " are registered twice");
         }
     }
@@ -280,18 +286,19 @@ public final class Jobs {
     }
 
     private Future<Void> work(JobRun run, String kind) {
-        JobKind how = kinds.get(kind);
-        if (how == null || run.cancelled()) {
+        Kind known = kinds.get(kind);
+        if (known == null || run.cancelled()) {
             return run.halted();
         }
         if (run.attempts() > MAX_ATTEMPTS) {
             return Future.failedFuture(Problem.of("job.gaveUp", Integer.toString(MAX_ATTEMPTS)));
         }
-        try {
-            return how.run(run);
-        } catch (RuntimeException e) {
-            return Future.failedFuture(e);
-        }
+        return standing.of(run.principal()).compose(now -> {
+            run.actsAs(now);
+            return known.permission == null || now.may(known.permission)
+                    ? known.how.run(run)
+                    : Future.failedFuture(Problem.of("auth.forbidden", known.permission));
+        });
     }
 
     private void beat(JobRun run, long[] heard) {

@@ -131,7 +131,7 @@ public final class KeyRotation {
         this.vault = vault;
         this.jobs = jobs;
         this.options = options;
-        jobs.register(KIND, this::rewrap);
+        jobs.register(KIND, null, this::rewrap);
     }
 
     /** Looks at the key folder from now on: what another process changed there is known here without a restart. */

@@ -75,7 +75,7 @@ class JobsTest {
         Node(int workers, int leaseMillis, JobKind how) {
             jobs = new Jobs(
                     vertx, database, blobs, new Jobs.Options("test", workers, leaseMillis, leaseMillis / 4, 50, 1, 10));
-            jobs.register(kind, run -> {
+            jobs.register(kind, null, run -> {
                 fences.add(run.fence());
                 return how.run(run).onFailure(failures::add);
             });

@@ -58,7 +58,25 @@ public final class CustomerChunks {
     }
 
     /** Where new customers go. */
-    public record Place(UUID branch, @Nullable UUID manager) {}
+    public record Place(UUID branch, @Nullable UUID manager) {
+        /** The parameters of a job, and this place. */
+        public ObjectNode into(ObjectNode params) {
+            ObjectNode with = params.deepCopy();
+            with.putObject("place")
+                    .put("branch", branch.toString())
+                    .put("manager", manager == null ? null : manager.toString());
+            return with;
+        }
+
+        /** The place in the parameters of a job. */
+        public static Place of(ObjectNode params) {
+            JsonNode place = params.required("place");
+            String manager = place.required("manager").textValue();
+            return new Place(
+                    UUID.fromString(place.required("branch").textValue()),
+                    manager == null ? null : UUID.fromString(manager));
+        }
+    }
 
     /**
      * What is said of one customer.

@@ -50,11 +50,7 @@ final class ImportService {
         ObjectNode body = call.json();
         ObjectNode mapping = (ObjectNode) body.required("mapping");
         Mapping read = Mapping.of(mapping);
-        for (String field : FINANCE) {
-            if (read.has(field) && !call.principal().may("customer:finance")) {
-                throw Problem.of("customer.fieldForbidden", field);
-            }
-        }
+        mustMayFill(call.principal(), read);
         CustomerChunks.Place place = place(call.principal(), mapping);
         if (place == null) {
             return Future.failedFuture(Problem.of("customer.branchUnknown"));
@@ -66,7 +62,7 @@ final class ImportService {
                                 .check(tx, place)
                                 .compose(v ->
                                         Blobs.claim(tx, upload, tx.principal().subject(), PURPOSE))
-                                .compose(v -> jobs.submit(tx, ImportStore.KIND, body))
+                                .compose(v -> jobs.submit(tx, ImportStore.KIND, place.into(body)))
                                 .compose(id -> {
                                     tx.event(Event.of("import.requested", id, 1, PERMISSION)
                                             .within(null, tx.principal().subject()));
@@ -74,6 +70,15 @@ final class ImportService {
                                 })
                                 .map(made -> Reply.accepted("/v1/imports/" + made.id(), write(made))))
                 .onSuccess(reply -> jobs.hint());
+    }
+
+    /** Asked when an import is made and whenever it begins. Fails with {@code customer.fieldForbidden}. */
+    static void mustMayFill(Principal who, Mapping mapping) {
+        for (String field : FINANCE) {
+            if (mapping.has(field) && !who.may("customer:finance")) {
+                throw Problem.of("customer.fieldForbidden", field);
+            }
+        }
     }
 
     /** Where the rows go, as for a customer who is entered by hand; null where nobody says. */

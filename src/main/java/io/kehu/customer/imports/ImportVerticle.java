@@ -19,7 +19,7 @@ public final class ImportVerticle implements Domain {
                 kernel.clock(),
                 ZoneId.of(kernel.text("zone")),
                 kernel.number("jobs.chunkRows"));
-        kernel.jobs().register(ImportStore.KIND, work::run);
+        kernel.jobs().register(ImportStore.KIND, ImportService.PERMISSION, work::run);
         ImportService service = new ImportService(kernel.database(), kernel.blobs(), kernel.jobs(), customers, store);
         return Operations.at("customer.imports")
                 .on("createImport", service::create)

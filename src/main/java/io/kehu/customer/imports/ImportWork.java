@@ -93,7 +93,11 @@ final class ImportWork {
 
     private Future<Task> open(JobRun run, ObjectNode params, Blobs.Content file) {
         Mapping mapping = Mapping.of((ObjectNode) params.required("mapping"));
-        CustomerChunks.Place place = ImportService.place(run.principal(), (ObjectNode) params.required("mapping"));
+        ImportService.mustMayFill(run.principal(), mapping);
+        // Of the moment it was asked for: whoever has moved since does not take the rows along.
+        CustomerChunks.Place place = params.has("place")
+                ? CustomerChunks.Place.of(params)
+                : ImportService.place(run.principal(), (ObjectNode) params.required("mapping"));
         if (place == null) {
             return Future.failedFuture(Problem.of("customer.branchUnknown"));
         }
