@@ -409,6 +409,7 @@ public record Settings(
                 "blob.kind: s3 needs blob.s3.endpoint, blob.s3.bucket, blob.s3.accessKey and blob.s3.secretKey");
         Remote.from(tree).check();
         PasskeySettings.from(tree.group("auth").group("passkeys")).check(production());
+        SecondFactor.from(tree);
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");

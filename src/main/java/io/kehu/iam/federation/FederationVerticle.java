@@ -3,6 +3,7 @@ package io.kehu.iam.federation;
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
 import io.kehu.iam.session.Sessions;
+import io.kehu.iam.session.SignIn;
 import io.kehu.iam.staff.StaffEntry;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -22,6 +23,7 @@ public final class FederationVerticle implements Domain {
                 StaffEntry.of(kernel),
                 kernel.vault(),
                 Sessions.of(kernel),
+                SignIn.of(kernel),
                 Attempts.of(kernel),
                 provider(kernel),
                 directory(kernel));

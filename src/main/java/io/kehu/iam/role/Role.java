@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A role as it is, or was.
@@ -19,6 +20,7 @@ import java.util.UUID;
  * @param scope which customers its holders see
  * @param permissions codes of {@link Permissions}, sorted
  * @param networks where its holders may call from, in CIDR notation; none for everywhere
+ * @param secondFactor whether its holders need one; null for what its permissions ask for
  * @param builtIn Kehu came with it: it can be changed but not deleted
  */
 record Role(
@@ -29,6 +31,7 @@ record Role(
         Scope scope,
         List<String> permissions,
         List<String> networks,
+        @Nullable Boolean secondFactor,
         boolean builtIn,
         long version,
         OffsetDateTime since) {
@@ -47,6 +50,7 @@ record Role(
                 Scope.valueOf(row.getString("scope")),
                 List.of(row.getArrayOfStrings("permissions")),
                 List.of(row.getArrayOfStrings("networks")),
+                row.getBoolean("second_factor"),
                 row.getBoolean("built_in"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"));
@@ -62,12 +66,13 @@ record Role(
                 scope(body.get("scope")),
                 texts(body.get("permissions")),
                 RoleRules.networks("/networks", body.path("networks")),
+                secondFactor(body),
                 false,
                 1,
                 OffsetDateTime.MIN);
     }
 
-    /** This role with a merge patch (RFC 7396) applied. */
+    /** This role with a merge patch (RFC 7396) applied; the second factor only where the patch says so. */
     Role patched(ObjectNode patch) {
         return new Role(
                 id,
@@ -77,9 +82,15 @@ record Role(
                 patch.has("scope") ? scope(patch.get("scope")) : scope,
                 patch.has("permissions") ? texts(patch.get("permissions")) : permissions,
                 patch.has("networks") ? RoleRules.networks("/networks", patch.get("networks")) : networks,
+                secondFactor(patch),
                 builtIn,
                 version,
                 since);
+    }
+
+    private static @Nullable Boolean secondFactor(ObjectNode body) {
+        String word = body.path("secondFactor").textValue();
+        return word == null ? null : word.equals("required");
     }
 
     private static Scope scope(JsonNode word) {
@@ -92,11 +103,12 @@ record Role(
         return texts;
     }
 
-    /** Whether this role lets its holders do or see anything, or call from anywhere, that the other does not. */
+    /** Whether this role lets its holders do or see anything, or call from anywhere, that the other does not, or no longer asks them for a factor. */
     boolean exceeds(Role other) {
         return scope.compareTo(other.scope) > 0
                 || !other.permissions.containsAll(permissions)
-                || RoleRules.reachFurther(networks, other.networks);
+                || RoleRules.reachFurther(networks, other.networks)
+                || (Boolean.TRUE.equals(other.secondFactor) && Boolean.FALSE.equals(secondFactor));
     }
 
     void toJson(JsonGenerator json) throws IOException {
@@ -115,6 +127,7 @@ record Role(
             json.writeString(network);
         }
         json.writeEndArray();
+        json.writeStringField("secondFactor", Boolean.TRUE.equals(secondFactor) ? "required" : "optional");
         json.writeBooleanField("builtIn", builtIn);
         json.writeNumberField("version", version);
         json.writeStringField("since", since.toInstant().toString());

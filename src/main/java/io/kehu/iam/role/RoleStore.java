@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 /** SQL of roles. */
 final class RoleStore {
     private static final String COLUMNS =
-            "id, code, name_en, name_zh, scope, permissions, networks, built_in, version, valid_from";
+            "id, code, name_en, name_zh, scope, permissions, networks, second_factor, built_in, version, valid_from";
     private static final String LIST = "SELECT " + COLUMNS + " FROM iam.role ORDER BY code";
     private static final String FIND = "SELECT " + COLUMNS + " FROM iam.role WHERE code = $1";
     private static final String FIND_AS_OF =
@@ -24,11 +24,13 @@ final class RoleStore {
     private static final String HOLDS = "SELECT $1 = ANY (iam.role_holders($2)) AS holds";
 
     private static final String INSERT = """
-            INSERT INTO iam.role (id, code, name_en, name_zh, scope, permissions, networks)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            INSERT INTO iam.role (id, code, name_en, name_zh, scope, permissions, networks, second_factor)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, iam.wants_factor($6)))
             RETURNING\s""" + COLUMNS;
     private static final String UPDATE = """
-            UPDATE iam.role SET name_en = $2, name_zh = $3, scope = $4, permissions = $5, networks = $6 WHERE id = $1
+            UPDATE iam.role SET name_en = $2, name_zh = $3, scope = $4, permissions = $5, networks = $6,
+                second_factor = coalesce($7, second_factor OR (iam.wants_factor($5) AND NOT iam.wants_factor(permissions)))
+            WHERE id = $1
             RETURNING\s""" + COLUMNS;
     private static final String MAY_CALL = "SELECT iam.staff_may_call($1, $2) AS may";
     private static final String DELETE = "DELETE FROM iam.role WHERE id = $1";
@@ -81,7 +83,8 @@ final class RoleStore {
                                 role.nameZh(),
                                 role.scope().name(),
                                 role.permissions().toArray(String[]::new),
-                                role.networks().toArray(String[]::new)),
+                                role.networks().toArray(String[]::new),
+                                role.secondFactor()),
                         "server.failure")
                 .map(Role::from);
     }
@@ -95,7 +98,8 @@ final class RoleStore {
                                 role.nameZh(),
                                 role.scope().name(),
                                 role.permissions().toArray(String[]::new),
-                                role.networks().toArray(String[]::new)),
+                                role.networks().toArray(String[]::new),
+                                role.secondFactor()),
                         "role.notFound")
                 .map(Role::from);
     }

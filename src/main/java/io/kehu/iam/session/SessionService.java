@@ -23,10 +23,13 @@ import java.util.UUID;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
+    private static final String MANAGE = "session:manage";
+
     private final Database database;
     private final SessionStore store;
     private final Vault vault;
     private final Sessions sessions;
+    private final SignIn signIn;
     private final Passwords passwords;
     private final Passwords.Profile profile;
     private final RateLimit rates;
@@ -36,6 +39,7 @@ final class SessionService {
             SessionStore store,
             Vault vault,
             Sessions sessions,
+            SignIn signIn,
             Passwords passwords,
             Passwords.Profile profile,
             RateLimit rates) {
@@ -43,6 +47,7 @@ final class SessionService {
         this.store = store;
         this.vault = vault;
         this.sessions = sessions;
+        this.signIn = signIn;
         this.passwords = passwords;
         this.profile = profile;
         this.rates = rates;
@@ -50,7 +55,8 @@ final class SessionService {
 
     /**
      * Signs a member of staff in. Unknown, locked, suspended and wrong are one answer after the same work: a count, a
-     * look-up, one hash, one audited transaction. Problems: auth.failed, request.tooManyRequests, request.noDryRun.
+     * look-up, one hash, one audited transaction. Problems: auth.failed, auth.factorRequired, request.tooManyRequests,
+     * request.noDryRun.
      */
     Future<Reply> login(Call call) {
         ObjectNode body = call.json();
@@ -148,24 +154,15 @@ final class SessionService {
                 tx.now().toInstant().toEpochMilli());
         tx.kind("sign-in");
         tx.actor(staff.id(), staff.username());
-        return store.settle(tx, guess, true)
-                .compose(v -> due && !staff.mustChange()
-                        ? store.demandChange(tx, staff.id())
-                        : Future.<Void>succeededFuture())
-                .compose(v -> sessions.open(
-                        tx,
-                        new Sessions.Bearer(staff.id(), staff.username(), Principal.Audience.STAFF, entrant.rights()),
-                        tx.call().json().path("cookie").asBoolean(),
-                        json -> {
-                            json.writeBooleanField("mustChangePassword", due || staff.mustChange());
-                            json.writeObjectFieldStart("staff");
-                            json.writeStringField("id", staff.id().toString());
-                            json.writeStringField("username", staff.username());
-                            json.writeStringField("name", staff.name());
-                            json.writeStringField("branchId", staff.branchId().toString());
-                            strings(json, "roles", staff.roles());
-                            json.writeEndObject();
-                        }));
+        boolean cookie = tx.call().json().path("cookie").asBoolean();
+        SignIn.Entrant who = new SignIn.Entrant(staff, entrant.rights(), due || staff.mustChange(), false);
+        return signIn.step(tx, staff.id())
+                // Who has a second step before him has opened nothing: his failures stay.
+                .compose(step -> (step.isDue(false) ? store.giveBack(tx, guess) : store.settle(tx, guess, true))
+                        .compose(v -> due && !staff.mustChange()
+                                ? store.demandChange(tx, staff.id())
+                                : Future.<Void>succeededFuture())
+                        .compose(v -> signIn.enter(tx, who, step, cookie)));
     }
 
     /**
@@ -203,6 +200,62 @@ final class SessionService {
             throw Problem.of("auth.required");
         }
         return session;
+    }
+
+    // Sessions that go on
+
+    /** The caller's own, or those of another member of staff. Problems: staff.notFound (also where the caller may not see him). */
+    Future<Reply> list(Call call) {
+        return store.running(call, whose(call, "session:read"), sessions.idle())
+                .map(running -> Reply.ok(json -> {
+                    json.writeStartObject();
+                    json.writeArrayFieldStart("items");
+                    for (Session one : running) {
+                        one.toJson(json, call.principal().session());
+                    }
+                    json.writeEndArray();
+                    json.writeEndObject();
+                }));
+    }
+
+    /** Of others it is not told that they exist to whoever may not ask. */
+    private static UUID whose(Call call, String permission) {
+        UUID wanted = call.optionalId("staffId");
+        UUID own = call.principal().subject();
+        if (wanted != null && !wanted.equals(own) && !call.principal().may(permission)) {
+            throw Problem.of("staff.notFound");
+        }
+        return wanted == null ? own : wanted;
+    }
+
+    /** Ends one session. Problems: session.notFound (also where it is another's, and the caller may not end it). */
+    Future<Reply> end(Call call) {
+        UUID session = call.id("sessionId");
+        Principal caller = call.principal();
+        return database.write(call, tx -> {
+            tx.kind("sign-in");
+            tx.object("session", session, 1);
+            return store.bearerOf(tx, session, sessions.idle())
+                    .compose(bearer -> bearer.equals(caller.subject()) || caller.may(MANAGE)
+                            ? sessions.end(tx, session, "ended")
+                            : Future.failedFuture(Problem.of("session.notFound")))
+                    .map(Reply.empty());
+        });
+    }
+
+    /** Ends all sessions of the caller, or of another. Problems: staff.notFound (also where the caller may not). */
+    Future<Reply> endAll(Call call) {
+        UUID staff = whose(call, MANAGE);
+        return database.write(call, tx -> {
+            tx.kind("sign-in");
+            tx.object("staff", staff, 0);
+            // No version of rights is too old by this: what ends are the sessions.
+            return sessions.endAll(tx, staff, 0, "ended")
+                    .map(
+                            staff.equals(call.principal().subject())
+                                    ? Reply.empty().cookie(Tokens.noCookie())
+                                    : Reply.empty());
+        });
     }
 
     /** Who the caller is and what he may do. */

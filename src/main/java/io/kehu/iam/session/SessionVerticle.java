@@ -21,6 +21,7 @@ public final class SessionVerticle implements Domain {
                 new SessionStore(kernel.database(), kernel.vault()),
                 kernel.vault(),
                 Sessions.of(kernel),
+                SignIn.of(kernel),
                 kernel.passwords(),
                 StaffVerticle.profile(kernel),
                 kernel.rates());
@@ -28,6 +29,9 @@ public final class SessionVerticle implements Domain {
                 .on("login", service::login)
                 .on("refreshSession", service::refresh)
                 .on("logout", service::logout)
+                .on("listSessions", service::list)
+                .on("endSession", service::end)
+                .on("endSessions", service::endAll)
                 .on("getMe", service::me);
     }
 

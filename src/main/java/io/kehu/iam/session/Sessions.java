@@ -64,10 +64,21 @@ public final class Sessions {
 
     /** Begins a session that can be refreshed, and answers with its first pair of tokens. */
     public Future<Reply> open(Tx tx, Bearer who, boolean inCookie, Fields more) {
+        return open(tx, who, false, inCookie, more);
+    }
+
+    /** The same; with {@code factorPolicy} it is held while its bearer's roles ask for a second factor that he has not. */
+    Future<Reply> open(Tx tx, Bearer who, boolean factorPolicy, boolean inCookie, Fields more) {
         UUID session = Ids.next();
         OffsetDateTime end = tx.now().plus(tokens.lives().absolute());
         tx.object("session", session, 1);
-        return store.begin(tx, session, who, end, null).compose(v -> issue(tx, who, session, end, inCookie, more));
+        return store.begin(tx, session, who, end, null, factorPolicy)
+                .compose(v -> issue(tx, who, session, end, inCookie, more));
+    }
+
+    /** How long a session lives without a refresh. */
+    Duration idle() {
+        return tokens.lives().idle();
     }
 
     /** Begins a session that has one access token and ends with it, limited to some of its bearer's permissions. */
@@ -75,7 +86,7 @@ public final class Sessions {
         UUID session = Ids.next();
         OffsetDateTime end = tx.now().plus(tokens.lives().access());
         tx.object("session", session, 1);
-        return store.begin(tx, session, who, end, scopes)
+        return store.begin(tx, session, who, end, scopes, false)
                 .map(v -> new Grant(access(tx, who, session, end), tokens.seconds(tx.now(), end)));
     }
 
