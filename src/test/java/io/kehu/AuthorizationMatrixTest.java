@@ -656,8 +656,8 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
                 "KEHU_RATE_LOGIN_PER_MINUTE", "100000"));
-        common();
         kehu = TestKehu.start(settings);
+        common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));
         String mappings = """
                 {"items": [{"source": "%s", "group": "matrix", "roles": ["analyst"], "branchId": "%s"},
