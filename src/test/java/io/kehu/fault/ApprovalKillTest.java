@@ -118,7 +118,7 @@ class ApprovalKillTest {
             int survivor = kehu.addNode(kehu.settings()).httpPort();
             kehu.sql("UPDATE iam.approval_policy SET enabled = true WHERE code = 'customer-entry'");
             UUID branch = kehu.branch(kehu.headOffice(), "KILL");
-            for (int round = 0; round < 5; round++) {
+            for (int round = 0; round < 3; round++) {
                 try (NodeProcess node = NodeProcess.start(kehu.settings(), folder, "decider-" + round, Map.of())) {
                     int port = node.awaitReady().port();
                     Caller maker = kehu.signIn(kehu.staff(branch, "customer-manager"));
