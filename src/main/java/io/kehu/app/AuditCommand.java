@@ -11,7 +11,11 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +29,16 @@ import picocli.CommandLine.Parameters;
 /** What one does with the audit outside the server: dump it, check it anywhere, archive it and read archives again. */
 @Command(name = "audit", description = "Dump, check and archive the audit.", mixinStandardHelpOptions = true)
 final class AuditCommand {
+    /** Whoever begins an incarnation stops all writing that has not ended, and then nobody may be there who would go on. */
+    private static final String ALONE = """
+            SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'kehu-%'""";
+
+    private static final String BEGIN = """
+            INSERT INTO kehu.incarnation (number, why) SELECT max(number) + 1, ? FROM kehu.incarnation RETURNING number""";
+    private static final String SAY = """
+            SELECT kehu.audit_own('beginIncarnation', 'incarnation', jsonb_build_object('args', jsonb_build_array(?::text, ?::text)))""";
+    private static final int MAX_REASON = 200;
+
     private final Supplier<Settings> servers;
     private final Supplier<Settings> alone;
     private final PrintStream out;
@@ -136,6 +150,53 @@ final class AuditCommand {
             throws IOException, SQLException {
         Archive archive = archiveOf(servers.get());
         out.println(remove ? archive.remove(file) : archive.restore(file));
+    }
+
+    @Command(
+            name = "incarnation",
+            description =
+                    "After a restore, with all nodes stopped: say that what the copy lost is known, and begin anew.",
+            mixinStandardHelpOptions = true)
+    void incarnation(
+            @Option(
+                            names = "--reason",
+                            required = true,
+                            description = "Which copy was restored and why; kept in the audit")
+                    String reason)
+            throws SQLException {
+        if (reason.isBlank() || reason.length() > MAX_REASON) {
+            throw new StartFailure("--reason: 1 to " + MAX_REASON + " characters");
+        }
+        Settings.Postgresql postgresql = servers.get().postgresql();
+        try (Connection connection = Migrations.connect(postgresql.ownerUri(), postgresql.connectMillis());
+                Statement sql = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            sql.execute("SET LOCAL ROLE kehu_owner");
+            sql.execute("SET LOCAL lock_timeout = " + postgresql.lockTimeoutMillis());
+            sql.execute("LOCK TABLE kehu.incarnation IN ACCESS EXCLUSIVE MODE");
+            if (number(connection, ALONE) > 0) {
+                throw new StartFailure(
+                        "nodes work on this database: stop them all first, or what they are writing would"
+                                + " belong to the incarnation that ends");
+            }
+            long begun = number(connection, BEGIN, reason);
+            number(connection, SAY, Long.toString(begun), reason);
+            connection.commit();
+            out.println("Incarnation " + begun
+                    + " begins: nodes start on this copy, and the chain goes on from its last seal.");
+        }
+    }
+
+    /** The first column of the first row; 0 where it is no number. */
+    private static long number(Connection connection, String query, String... values) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(query)) {
+            for (int i = 0; i < values.length; i++) {
+                statement.setString(i + 1, values[i]);
+            }
+            try (ResultSet rows = statement.executeQuery()) {
+                return rows.next() && rows.getObject(1) instanceof Number number ? number.longValue() : 0;
+            }
+        }
     }
 
     private static Archive archiveOf(Settings settings) {

@@ -1,8 +1,5 @@
 package io.kehu.crypto;
 
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-
 /**
  * The masked forms of personal data, as GB/T 35273 and JR/T 0171 suggest them. Pure, by code point. At least
  * four characters of a number stay hidden; one too short for that becomes three stars, so its length is hidden too.
@@ -12,9 +9,12 @@ public final class Mask {
 
     private static final int HIDDEN_MIN = 4;
     /** Province, city and district at the start of an address; each ends with its own word. */
-    private static final Pattern REGION =
-            Pattern.compile("^(?:[\\p{IsHan}]{2,8}?(?:省|自治区|特别行政区))?(?:[\\p{IsHan}]{2,8}?(?:市|自治州|地区|盟))?"
-                    + "(?:[\\p{IsHan}]{1,8}?(?:区|县|旗|市))?");
+    private static final String[] PROVINCE = {"省", "自治区", "特别行政区"};
+
+    private static final String[] CITY = {"市", "自治州", "地区", "盟"};
+    private static final String[] DISTRICT = {"区", "县", "旗", "市"};
+    /** Characters of a name before its word. */
+    private static final int NAME_MAX = 8;
 
     private Mask() {}
 
@@ -47,9 +47,32 @@ public final class Mask {
 
     /** 上海市浦东新区***: the region as far as it is named by its words, the rest hidden. */
     public static String address(String line) {
-        Matcher region = REGION.matcher(line);
-        String shown = region.find() ? region.group() : "";
-        return (shown.length() < line.length() ? shown : "") + HIDDEN;
+        int end = after(line, after(line, after(line, 0, 2, PROVINCE), 2, CITY), 1, DISTRICT);
+        return (end < line.length() ? line.substring(0, end) : "") + HIDDEN;
+    }
+
+    /** Where a name ends that begins there: so many Han characters and the nearest of the words; the beginning where there is none. */
+    private static int after(String line, int begin, int least, String[] words) {
+        int at = begin;
+        for (int length = 1; length <= NAME_MAX && at < line.length(); length++) {
+            int character = line.codePointAt(at);
+            if (!isHan(character)) {
+                return begin;
+            }
+            at += Character.charCount(character);
+            for (int i = 0; length >= least && i < words.length; i++) {
+                if (line.startsWith(words[i], at)) {
+                    return at + words[i].length();
+                }
+            }
+        }
+        return begin;
+    }
+
+    /** The block of nearly all names needs no search. */
+    private static boolean isHan(int character) {
+        return (character >= 0x4E00 && character <= 0x9FA5)
+                || Character.UnicodeScript.of(character) == Character.UnicodeScript.HAN;
     }
 
     private static String ends(String value, int start, int end, String between) {

@@ -43,9 +43,9 @@ public final class CustomerStore {
             JOIN customer.sealed s ON s.id = c.id
             JOIN kehu.data_key k ON k.subject_id = c.id
             """;
-    /** Behind the columns of {@link #READ}: what waits for approval. */
-    private static final String READ_WITH_PENDING =
-            READ.replace(", k.wrapped\n", ", k.wrapped, " + FourEyes.pending("c.id") + "\n");
+    /** Behind the columns of {@link #READ}: whether something waits for approval. */
+    private static final String READ_WITH_WAITS =
+            READ.replace(", k.wrapped\n", ", k.wrapped, " + FourEyes.waits("c.id") + "\n");
     /** The scope is today's, the values are of then; a ciphertext is opened by today's key or not at all. */
     private static final String READ_PAST = "SELECT " + COLUMNS + """
             , s.personal, k.epoch, k.wrapped
@@ -126,7 +126,7 @@ public final class CustomerStore {
     /** The place of the first fact in {@link #COLUMNS}. */
     static final int FIRST_FACT = 9;
 
-    private static final int PENDING = FIRST_FACT + Fact.ALL.size() + 3;
+    private static final int WAITS = FIRST_FACT + Fact.ALL.size() + 3;
 
     private final Database database;
     private final CustomerSeals seals;
@@ -161,12 +161,12 @@ public final class CustomerStore {
         return Customer.from(row, seals.open(row, FIRST_FACT + Fact.ALL.size()));
     }
 
-    /** One round trip. Fails with {@code customer.notFound}, also out of scope. */
+    /** One round trip, and another where something waits for approval. Fails with {@code customer.notFound}, also out of scope. */
     Future<FourEyes.Found<Customer>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
         if (asOf == null) {
             Where where = readable(call.principal(), id);
-            return database.row(call, READ_WITH_PENDING + where.sql(), where.values(), "customer.notFound")
-                    .map(row -> new FourEyes.Found<>(opened(row), row.getString(PENDING)));
+            return database.row(call, READ_WITH_WAITS + where.sql(), where.values(), "customer.notFound")
+                    .compose(row -> FourEyes.found(database, call, opened(row), id, row.getBoolean(WAITS)));
         }
         Where where = Where.inScopeOf(call.principal(), "live.branch_id", "live.manager_id", "live.id")
                 .and("live.id = ?", id)

@@ -30,6 +30,7 @@ public final class FourEyes {
     private static final String PROPOSE = "SELECT * FROM iam.propose_approval($1::text::jsonb, $2, $3)";
     private static final String SETTLE = "SELECT * FROM iam.settle_approval($1, $2, $3, $4, $5, $6, $7, $8)";
     private static final int MAX_SHOWN = 20;
+    private static final String PENDING = "SELECT " + pending("$1::uuid");
 
     private final Tx tx;
     private final Database.Answers answers;
@@ -193,6 +194,22 @@ public final class FourEyes {
     public static String pending(String idColumn) {
         return "(SELECT jsonb_agg(p.shown)::text FROM (SELECT shown FROM iam.pending_change WHERE object_id = "
                 + idColumn + " ORDER BY made_at LIMIT " + MAX_SHOWN + ") p) AS pending_changes";
+    }
+
+    /**
+     * A column that only says whether something waits. For a statement that many run at any moment: the list, almost always
+     * empty, takes a fifth of the database's time for a read by key, this a tenth. {@link #found} adds the list where it is true.
+     */
+    public static String waits(String idColumn) {
+        return "EXISTS (SELECT FROM iam.pending_change w WHERE w.object_id = " + idColumn + ") AS waits";
+    }
+
+    /** Something that was read with a {@link #waits} column, with what waits; a second round trip only where something does. */
+    public static <T> Future<Found<T>> found(Database database, Call call, T value, UUID id, boolean waits) {
+        return waits
+                ? database.query(call, PENDING, Tuple.of(id))
+                        .map(rows -> Found.of(value, rows.iterator().next()))
+                : Future.succeededFuture(new Found<>(value, null));
     }
 
     /**

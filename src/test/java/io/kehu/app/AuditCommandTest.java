@@ -292,6 +292,53 @@ class AuditCommandTest {
         assertThat(refusal("1999-01-01", 0)).contains("there is no month");
     }
 
+    @Test
+    @Order(10)
+    void noIncarnationBeginsWhileNodesWork() {
+        Done refused = run("incarnation", "--reason", "恢复");
+        assertThat(refused.code).isEqualTo(1);
+        assertThat(refused.out).contains("stop them all first");
+        assertThat(kehu.<Integer>value("SELECT max(number) FROM kehu.incarnation"))
+                .isEqualTo(1);
+        assertThat(run("incarnation", "--reason", " ").out).contains("--reason");
+    }
+
+    @Test
+    @Order(11)
+    void aRestoredCopyBeginsANewIncarnationWhoseReasonIsInTheAudit() {
+        TestKehu first = kehu;
+        try {
+            try (TestKehu bank = TestKehu.start()) {
+                kehu = bank;
+                open("BEFORE");
+                awaitSealed();
+            }
+            Done begun = run("incarnation", "--reason", "从备份恢复");
+            assertThat(begun.out).contains("Incarnation 2 begins");
+            assertThat(begun.code).isZero();
+            try (TestKehu restored = TestKehu.on(kehu.settings())) {
+                restored.addNode(restored.settings());
+                kehu = restored;
+                aNewIncarnationIsOneChainWithTheOld();
+            }
+        } finally {
+            kehu = first;
+        }
+    }
+
+    private static void aNewIncarnationIsOneChainWithTheOld() {
+        open("AFTER");
+        await().until(() -> kehu.<Long>value("SELECT count(*) FROM kehu.audit_seal WHERE incarnation = 2") > 0);
+        assertThat(kehu.sql("SELECT args[1] AS number, args[2] AS reason, incarnation FROM kehu.audit"
+                        + " WHERE operation = 'beginIncarnation'"))
+                .containsExactly(Map.of("number", "2", "reason", "从备份恢复", "incarnation", 2));
+        assertThat(run("dump", "--out", path("restored.jsonl")).code).isZero();
+        assertThat(run("key", "--out", path("restored.json")).code).isZero();
+        Done verified = run("verify", "--key", path("restored.json"), "--dump", path("restored.jsonl"));
+        assertThat(verified.out).contains("Intact.");
+        assertThat(verified.code).isZero();
+    }
+
     private static String refusal(String month, long rows) {
         try {
             kehu.sql(

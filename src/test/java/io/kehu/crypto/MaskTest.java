@@ -4,12 +4,36 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
+import net.jqwik.api.constraints.CharRange;
+import net.jqwik.api.constraints.Chars;
 import net.jqwik.api.constraints.StringLength;
 import org.junit.jupiter.api.Test;
 
 class MaskTest {
+    /** What of an address is its region, as a pattern says it; to look for it that way takes three times as long. */
+    private static final Pattern REGION =
+            Pattern.compile("^(?:[\\p{IsHan}]{2,8}?(?:省|自治区|特别行政区))?(?:[\\p{IsHan}]{2,8}?(?:市|自治州|地区|盟))?"
+                    + "(?:[\\p{IsHan}]{1,8}?(?:区|县|旗|市))?");
+
+    @Property(tries = 2_000)
+    void ofAnAddressExactlyItsRegionIsShown(
+            @ForAll
+                    @CharRange(from = 'a', to = 'b')
+                    @Chars({
+                        '省', '市', '区', '县', '旗', '盟', '自', '治', '州', '地', '特', '别', '行', '政', '上', '々', '〇', '\ud842',
+                        '\udfb7', '1'
+                    })
+                    @StringLength(max = 30)
+                    String line) {
+        Matcher region = REGION.matcher(line);
+        assertThat(region.find()).isTrue();
+        assertThat(Mask.address(line)).isEqualTo((region.end() < line.length() ? region.group() : "") + "***");
+    }
+
     @Test
     void masksLookAsPeopleKnowThem() {
         assertThat(Mask.phone("13812345678")).isEqualTo("138****5678");
