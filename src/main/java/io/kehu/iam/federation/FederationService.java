@@ -230,12 +230,12 @@ final class FederationService {
         return attempts.admit(call, guess)
                 .compose(v -> attempts.look(
                         guess, free -> known.identity(username, password, free).map(person -> new Seen(free, person))))
-                .compose(seen -> database.write(
-                        call,
-                        tx -> (seen.free
-                                        ? attempts.settle(tx, guess, seen.person.isPresent())
-                                        : Future.<Void>succeededFuture())
-                                .compose(v -> enter(tx, seen.person))));
+                // On its own: the counter of all is locked last by those who lock a member of staff, or both would
+                // wait.
+                .compose(seen -> (seen.free
+                                ? attempts.settle(guess, seen.person.isPresent())
+                                : Future.<Void>succeededFuture())
+                        .compose(v -> database.write(call, tx -> enter(tx, seen.person))));
     }
 
     // Coming in
