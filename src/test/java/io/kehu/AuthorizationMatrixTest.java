@@ -11,6 +11,7 @@ import io.kehu.bus.Principal;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
+import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
 import io.kehu.iam.member.TestMembers;
@@ -130,6 +131,15 @@ class AuthorizationMatrixTest {
             "startOidc",
             "finishOidc",
             "loginLdap",
+            "enrolSms",
+            "confirmFactor",
+            "renewRecoveryCodes",
+            "finishSignIn",
+            "sendSignInCode",
+            "stepUp",
+            "sendStepUpCode",
+            "startSignInPasskey",
+            "startStepUpPasskey",
             "startPasskeySignIn",
             "finishPasskeySignIn");
 
@@ -317,6 +327,7 @@ class AuthorizationMatrixTest {
                 (cast, relation) ->
                         new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/access-log"));
         rights(fixtures);
+        factors(fixtures);
         fields(fixtures);
         changes(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
@@ -338,6 +349,16 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "finishPasskeySignIn",
                 (cast, relation) -> new Request("/v1/auth/passkeys/sign-in", device.freshProof(kehu)));
+        fixtures.put("startSignInPasskey", (cast, relation) -> {
+            UUID person = cast.people.get(Relation.OWN);
+            passkeyOf(person);
+            return new Request(
+                    "/v1/auth/factor/passkey", "{\"challenge\": \"" + TestFactors.challenge(kehu, person) + "\"}");
+        });
+        fixtures.put("startStepUpPasskey", (cast, relation) -> {
+            passkeyOf(cast.people.get(Relation.OWN));
+            return new Request("/v1/auth/step-up/passkey");
+        });
     }
 
     private static void rights(Map<String, Fixture> fixtures) {
@@ -386,6 +407,65 @@ class AuthorizationMatrixTest {
                 "getStaffRights",
                 (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation) + "/rights"));
         fixtures.put("listRightHolders", (cast, relation) -> new Request("/v1/rights?permission=customer:read"));
+    }
+
+    private static void factors(Map<String, Fixture> fixtures) {
+        fixtures.put("listSessions", (cast, relation) -> {
+            UUID person = cast.people.get(relation);
+            return new Request("/v1/sessions?staffId=" + person);
+        });
+        fixtures.put(
+                "endSession", (cast, relation) -> new Request("/v1/sessions/" + sessionOf(cast.people.get(relation))));
+        fixtures.put(
+                "endSessions", (cast, relation) -> new Request("/v1/sessions?staffId=" + cast.people.get(relation)));
+        fixtures.put("enrolSms", (cast, relation) -> {
+            TestFactors.phone(kehu, cast.people.get(Relation.OWN));
+            return new Request("/v1/auth/factors/sms");
+        });
+        fixtures.put("confirmFactor", (cast, relation) -> {
+            UUID person = cast.people.get(relation);
+            Map.Entry<UUID, String> pending = relation == Relation.OWN
+                    ? TestFactors.pendingTotp(kehu, person)
+                    : Map.entry(TestFactors.factor(kehu, person, "passkey", "pending"), "123456");
+            return new Request(
+                    "/v1/auth/factors/" + pending.getKey() + "/confirm", "{\"code\": \"" + pending.getValue() + "\"}");
+        });
+        fixtures.put(
+                "removeFactor",
+                (cast, relation) -> new Request("/v1/auth/factors/"
+                        + TestFactors.factor(kehu, cast.people.get(relation), "passkey", "pending")));
+        fixtures.put("renewRecoveryCodes", (cast, relation) -> {
+            TestFactors.sms(kehu, cast.people.get(Relation.OWN));
+            return new Request("/v1/auth/factors/recovery-codes");
+        });
+        fixtures.put("finishSignIn", (cast, relation) -> {
+            UUID person = cast.people.get(Relation.OWN);
+            return new Request(
+                    "/v1/auth/factor",
+                    TestFactors.secondStep(
+                            TestFactors.challenge(kehu, person), "recovery", TestFactors.recoveryCode(kehu, person)));
+        });
+        fixtures.put("sendSignInCode", (cast, relation) -> {
+            UUID person = cast.people.get(Relation.OWN);
+            TestFactors.sms(kehu, person);
+            return new Request(
+                    "/v1/auth/factor/code", "{\"challenge\": \"" + TestFactors.challenge(kehu, person) + "\"}");
+        });
+        fixtures.put(
+                "stepUp",
+                (cast, relation) -> new Request("/v1/auth/step-up", """
+                {"method": "recovery", "code": "%s"}""".formatted(
+                                TestFactors.recoveryCode(kehu, cast.people.get(Relation.OWN)))));
+        fixtures.put("sendStepUpCode", (cast, relation) -> {
+            TestFactors.sms(kehu, cast.people.get(Relation.OWN));
+            return new Request("/v1/auth/step-up/code");
+        });
+    }
+
+    /** A session of this person that goes on. */
+    private static Object sessionOf(UUID person) {
+        kehu.signIn(person);
+        return kehu.value("SELECT id FROM iam.session WHERE subject_id = ? ORDER BY started_at DESC LIMIT 1", person);
     }
 
     private static Request request(Cast cast, Relation relation, String end, @Nullable String body) {
@@ -686,7 +766,8 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_PER_ADDRESS_PER_SECOND", "100000",
                 "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
-                "KEHU_RATE_LOGIN_PER_MINUTE", "100000"));
+                "KEHU_RATE_LOGIN_PER_MINUTE", "100000",
+                "KEHU_AUTH_CODES_PER_HOUR", "1000"));
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));

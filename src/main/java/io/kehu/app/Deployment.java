@@ -26,6 +26,7 @@ import io.kehu.job.Jobs;
 import io.kehu.job.KeyRotation;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
+import io.kehu.outgoing.CodeChannel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.micrometer.core.instrument.FunctionCounter;
@@ -220,11 +221,12 @@ public final class Deployment {
         closers.add(passwords::close);
         return Cache.open(vertx, Options.cache(settings)).map(cache -> {
             closers.add(cache::close);
+            Clock clock = new Clock();
             return new Kernel(
                     vertx,
                     contract,
                     database,
-                    new Clock(),
+                    clock,
                     keys,
                     vault,
                     passwords,
@@ -233,6 +235,7 @@ public final class Deployment {
                     new EventLog(database),
                     blobs,
                     jobs,
+                    CodeChannel.of(settings.production(), clock),
                     settings::at);
         });
     }

@@ -399,6 +399,7 @@ public record Settings(
                         || !(blob.s3.endpoint.isEmpty() || blob.s3.bucket.isEmpty() || blob.s3.secretKey.isEmpty()),
                 "blob.kind: s3 needs blob.s3.endpoint, blob.s3.bucket, blob.s3.accessKey and blob.s3.secretKey");
         Remote.from(tree).check();
+        SecondFactor.from(tree);
         PasskeySettings.from(tree.group("auth").group("passkeys")).check(production());
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),

@@ -1,5 +1,6 @@
 package io.kehu.bus;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -11,12 +12,18 @@ public final class Problem extends RuntimeException {
     private final String code;
     private final List<String> args;
     private final List<FieldError> errors;
+    private final ObjectNode members;
 
     public Problem(String code, List<String> args, List<FieldError> errors) {
+        this(code, args, errors, Json.object());
+    }
+
+    Problem(String code, List<String> args, List<FieldError> errors, ObjectNode members) {
         super(code, null, false, false);
         this.code = code;
         this.args = List.copyOf(args);
         this.errors = List.copyOf(errors);
+        this.members = members;
     }
 
     public static Problem of(String code, String... args) {
@@ -48,6 +55,19 @@ public final class Problem extends RuntimeException {
 
     public List<FieldError> errors() {
         return errors;
+    }
+
+    /**
+     * Extension members (RFC 9457, section 3.2): what the caller needs to go on. They are for him alone: neither the audit
+     * nor the stored answer of a key has them.
+     */
+    public ObjectNode members() {
+        return members;
+    }
+
+    /** The same with these extension members, which the contract declares. */
+    public Problem with(ObjectNode more) {
+        return new Problem(code, args, errors, more);
     }
 
     /**

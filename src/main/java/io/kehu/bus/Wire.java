@@ -91,17 +91,19 @@ public final class Wire {
             Problem problem = outcome.problem();
             return new SentOutcome(
                     reply == null ? null : SentReply.of(reply),
-                    problem == null ? null : new SentProblem(problem.code(), problem.args(), problem.errors()));
+                    problem == null
+                            ? null
+                            : new SentProblem(problem.code(), problem.args(), problem.errors(), problem.members()));
         }
 
         Outcome outcome() {
             return new Outcome(
                     reply == null ? null : reply.reply(),
-                    problem == null ? null : new Problem(problem.code, problem.args, problem.errors));
+                    problem == null ? null : new Problem(problem.code, problem.args, problem.errors, problem.members));
         }
     }
 
-    record SentProblem(String code, List<String> args, List<FieldError> errors) {}
+    record SentProblem(String code, List<String> args, List<FieldError> errors, ObjectNode members) {}
 
     @SuppressWarnings("ArrayRecordComponent") // on its way, never compared
     record SentReply(

@@ -209,12 +209,11 @@ public final class ApiVerticle extends VerticleBase {
         authenticate(exchange, operation)
                 .compose(principal -> {
                     exchange.principal = principal;
-                    parts.gate()
-                            .authorize(
-                                    exchange,
-                                    operation,
-                                    principal,
-                                    parts.clock().millis());
+                    parts.gate().authorize(exchange, operation, principal);
+                    return parts.authenticator().proven(principal, operation.stepUpMinutes());
+                })
+                .compose(principal -> {
+                    exchange.principal = principal;
                     ObjectNode params = Input.params(operation, match.values(), request.query(), request.headers());
                     if (operation.kind() == Operation.Kind.UPLOAD) {
                         sideDoor(exchange, call(exchange, operation, params, null));

@@ -1,8 +1,11 @@
 package io.kehu.http;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import io.kehu.bus.Call;
+import io.kehu.bus.Json;
 import io.kehu.bus.Network;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
@@ -36,6 +39,9 @@ public final class Authenticator {
             SELECT p.subject_id, p.audience, p.version, p.name, p.branch_id, p.permissions, p.scope, p.branch_ids, p.networks,
                    p.factor_at, g.customer_ids, g.good_until
             FROM iam.principal($1) p CROSS JOIN LATERAL iam.granted(p.subject_id) g""";
+
+    /** What {@code iam} publishes: how a subject can show that he is still himself. */
+    private static final String METHODS = "SELECT iam.step_up_methods($1)";
 
     private static final String REDEEM = """
             DELETE FROM kehu.stream_ticket WHERE ticket_hash = $1 AND good_until > kehu.now() RETURNING session_id""";
@@ -162,25 +168,59 @@ public final class Authenticator {
         if (revocations.isRevoked(claims.subject(), claims.version(), claims.session())) {
             return Future.failedFuture(Problem.of("auth.revoked"));
         }
-        boolean blind = revocations.isBlind();
-        Principal known = blind ? null : principals.getIfPresent(claims.session());
+        Principal known = revocations.isBlind() ? null : principals.getIfPresent(claims.session());
         if (known != null && known.version() == claims.version() && clock.millis() < known.goodUntil()) {
             return Future.succeededFuture(known);
         }
+        return anew(claims.session(), claims.subject(), claims.version());
+    }
+
+    private Future<Principal> anew(UUID session, UUID subject, long version) {
+        boolean blind = revocations.isBlind();
         long heard = revocations.heard();
-        return load(claims.session()).compose(principal -> {
-            if (!principal.subject().equals(claims.subject()) || principal.version() != claims.version()) {
+        return load(session).compose(principal -> {
+            if (!principal.subject().equals(subject) || principal.version() != version) {
                 return Future.failedFuture(Problem.of("auth.revoked"));
             }
             if (!blind) {
-                principals.put(claims.session(), principal);
+                principals.put(session, principal);
                 if (heard != revocations.heard()) {
                     // What was heard while it was read may be what it does not know yet.
-                    principals.invalidate(claims.session());
+                    principals.invalidate(session);
                 }
             }
             return Future.succeededFuture(principal);
         });
+    }
+
+    /**
+     * The caller, where he proved a factor within so many minutes. One that looks too old is read anew first: it may have been
+     * proven a moment ago at another node. Fails with {@code auth.stepUp}, which says by which methods he can prove one.
+     *
+     * @param minutes 0 for any age
+     */
+    Future<Principal> proven(Principal known, int minutes) {
+        UUID session = known.session();
+        if (session == null || isProven(known, minutes)) {
+            return Future.succeededFuture(known);
+        }
+        return anew(session, known.subject(), known.version())
+                .compose(principal -> isProven(principal, minutes)
+                        ? Future.succeededFuture(principal)
+                        : database.query(Call.Lane.POINT, METHODS, Tuple.of(principal.subject()))
+                                .compose(rows -> Future.failedFuture(
+                                        stepUp(minutes, rows.iterator().next().getArrayOfStrings(0)))));
+    }
+
+    private boolean isProven(Principal principal, int minutes) {
+        return minutes == 0 || clock.millis() - principal.factorAt() <= minutes * 60_000L;
+    }
+
+    private static Problem stepUp(int minutes, String[] methods) {
+        ObjectNode members = Json.object().put("maxAge", minutes * 60);
+        ArrayNode names = members.putArray("methods");
+        Stream.of(methods).forEach(names::add);
+        return Problem.of("auth.stepUp", Integer.toString(minutes)).with(members);
     }
 
     private Future<Principal> load(UUID session) {

@@ -155,8 +155,8 @@ public final class Gate {
         return request.headers().contains(HttpHeaders.AUTHORIZATION) ? null : request.getParam("ticket");
     }
 
-    /** Audience, address, permission, freshness of the last factor, and how often one subject may ask. */
-    void authorize(Exchange exchange, Operation operation, Principal principal, long nowMillis) {
+    /** Audience, address, permission, and how often one subject may ask; the freshness of the last factor comes after it. */
+    void authorize(Exchange exchange, Operation operation, Principal principal) {
         if (operation.isPublic()) {
             return;
         }
@@ -168,10 +168,6 @@ public final class Gate {
         }
         if (operation.permission() != null && !principal.may(operation.permission())) {
             throw Problem.of("auth.forbidden", operation.permission());
-        }
-        int minutes = operation.stepUpMinutes();
-        if (minutes > 0 && nowMillis - principal.factorAt() > minutes * 60_000L) {
-            throw Problem.of("auth.stepUp", Integer.toString(minutes));
         }
         limit(PER_SUBJECT, principal.subject().toString());
     }

@@ -1,5 +1,6 @@
 package io.kehu.http;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
@@ -46,6 +47,10 @@ final class ProblemWriter {
                 }
                 json.writeEndArray();
             }
+            for (Map.Entry<String, JsonNode> member : problem.members().properties()) {
+                json.writeFieldName(member.getKey());
+                json.writeTree(member.getValue());
+            }
             json.writeEndObject();
         });
     }
@@ -56,7 +61,7 @@ final class ProblemWriter {
         response.setStatusCode(status).putHeader(HttpHeaders.CONTENT_TYPE, "application/problem+json");
         String first = problem.args().isEmpty() ? null : problem.args().get(0);
         switch (status) {
-            case 401 -> response.putHeader("WWW-Authenticate", "Bearer");
+            case 401 -> response.putHeader("WWW-Authenticate", challenge(problem));
             case 405 -> {
                 if (first != null) {
                     response.putHeader(HttpHeaders.ALLOW, first);
@@ -71,6 +76,14 @@ final class ProblemWriter {
                 response.putHeader(HttpHeaders.RETRY_AFTER, first != null && first.matches("[0-9]{1,5}") ? first : "1");
             default -> {}
         }
+    }
+
+    /** RFC 6750, section 3; of a step-up RFC 9470, section 3: how many seconds ago the last factor may have been proven. */
+    private static String challenge(Problem problem) {
+        return problem.members().has("maxAge")
+                ? "Bearer error=\"insufficient_user_authentication\", error_description=\"a fresh factor is needed\","
+                        + " max_age=\"" + problem.members().get("maxAge").asInt() + "\""
+                : "Bearer";
     }
 
     /** Whether the caller reads Chinese rather than English, from {@code Accept-Language}; English where nothing is said. */

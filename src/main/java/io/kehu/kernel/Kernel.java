@@ -10,6 +10,7 @@ import io.kehu.crypto.Passwords;
 import io.kehu.crypto.Vault;
 import io.kehu.event.EventLog;
 import io.kehu.job.Jobs;
+import io.kehu.outgoing.CodeChannel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Vertx;
@@ -33,6 +34,7 @@ public record Kernel(
         EventLog events,
         Blobs blobs,
         Jobs jobs,
+        CodeChannel codes,
         Function<String, JsonNode> settings) {
 
     /** A whole number from the settings, e.g. {@code auth.accessMinutes}. */

@@ -13,6 +13,7 @@ import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.identity.IdentityRules;
+import io.kehu.outgoing.CodeChannel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
@@ -112,7 +113,7 @@ final class MemberService {
 
     /**
      * Begins the registration of a customer. Found or not: the same answer after the same steps, and the code is sent after
-     * it. Problems: request.invalid, request.tooManyRequests, request.noDryRun, member.channelMissing.
+     * it. Problems: request.invalid, request.tooManyRequests, request.noDryRun, code.channelMissing.
      */
     Future<Reply> register(Call call) {
         Claim claim = Claim.of(call.json(), clock.now().atZoneSameInstant(zone).toLocalDate());
@@ -159,7 +160,7 @@ final class MemberService {
                 })
                 .onSuccess(reply -> {
                     if (send.get()) {
-                        channel.send(id, phone, code)
+                        channel.send("registration", id, phone, code)
                                 .onFailure(e -> LOG.warn("a code could not be sent: {}", e.getMessage()));
                     }
                 });

@@ -20,7 +20,7 @@ public final class MemberVerticle implements Domain {
                 seals,
                 kernel.vault(),
                 kernel.rates(),
-                CodeChannel.of(kernel.text("mode")),
+                kernel.codes(),
                 kernel.clock(),
                 ZoneId.of(kernel.text("zone")));
         return Operations.at("customer.member")

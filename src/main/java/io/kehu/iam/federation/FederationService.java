@@ -1,6 +1,5 @@
 package io.kehu.iam.federation;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
@@ -12,8 +11,9 @@ import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
 import io.kehu.iam.federation.FederationStore.Mappings;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
 import io.kehu.iam.session.Guess;
+import io.kehu.iam.session.Sessions;
+import io.kehu.iam.session.SignIn;
 import io.kehu.iam.staff.Staff;
 import io.kehu.iam.staff.StaffEntry;
 import io.kehu.iam.staff.StaffEntry.Entrant;
@@ -22,7 +22,6 @@ import io.kehu.sql.Database;
 import io.kehu.sql.Past;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -48,7 +47,8 @@ final class FederationService {
     private final FederationStore store;
     private final StaffEntry staff;
     private final Vault vault;
-    private final AudienceSessions sessions;
+    private final Sessions sessions;
+    private final SignIn signIn;
     private final Attempts attempts;
     private final @Nullable OidcProvider provider;
     private final @Nullable LdapDirectory directory;
@@ -58,7 +58,8 @@ final class FederationService {
             FederationStore store,
             StaffEntry staff,
             Vault vault,
-            AudienceSessions sessions,
+            Sessions sessions,
+            SignIn signIn,
             Attempts attempts,
             @Nullable OidcProvider provider,
             @Nullable LdapDirectory directory) {
@@ -67,6 +68,7 @@ final class FederationService {
         this.staff = staff;
         this.vault = vault;
         this.sessions = sessions;
+        this.signIn = signIn;
         this.attempts = attempts;
         this.provider = provider;
         this.directory = directory;
@@ -183,7 +185,7 @@ final class FederationService {
     }
 
     /**
-     * Finishes a sign-in at an identity provider. Problems: auth.flowInvalid, auth.failed, auth.groupsUnmapped,
+     * Finishes a sign-in at an identity provider. Problems: auth.flowInvalid, auth.failed, auth.factorRequired, auth.groupsUnmapped,
      * auth.accountMissing, auth.providerUnknown, auth.providerUnavailable, staff.usernameTaken, staff.branchClosed,
      * staff.lastAdministrator, request.tooManyRequests, request.noDryRun.
      */
@@ -212,7 +214,7 @@ final class FederationService {
 
     /**
      * Signs somebody in by the bank's directory. Unknown, locked and wrong are one answer after the same work. Problems:
-     * auth.failed, auth.groupsUnmapped, auth.accountMissing, auth.providerUnknown, auth.providerUnavailable,
+     * auth.failed, auth.factorRequired, auth.groupsUnmapped, auth.accountMissing, auth.providerUnknown, auth.providerUnavailable,
      * staff.usernameTaken, staff.branchClosed, staff.lastAdministrator, request.tooManyRequests, request.noDryRun.
      */
     Future<Reply> loginLdap(Call call) {
@@ -258,7 +260,8 @@ final class FederationService {
                         return shutOut(tx, linked);
                     }
                     return linked.isPresent()
-                            ? staff.place(tx, linked.get(), place.get()).compose(entrant -> open(tx, entrant))
+                            ? staff.place(tx, linked.get(), place.get())
+                                    .compose(entrant -> open(tx, entrant, person.secondFactor()))
                             : join(tx, person, place.get());
                 }));
     }
@@ -286,35 +289,21 @@ final class FederationService {
             return refused(tx, Problem.of("auth.accountMissing"));
         }
         return staff.create(tx, username.get(), FederationRules.name(person.name(), username.get()), place)
-                .compose(entrant -> store.link(tx, entrant.staff().id(), person).compose(v -> open(tx, entrant)));
+                .compose(entrant -> store.link(tx, entrant.staff().id(), person)
+                        .compose(v -> open(tx, entrant, person.secondFactor())));
     }
 
-    private Future<Reply> open(Tx tx, Entrant entrant) {
+    private Future<Reply> open(Tx tx, Entrant entrant, boolean proven) {
         Staff who = entrant.staff();
         tx.actor(who.id(), who.username());
         if (!entrant.active()) {
             tx.object("staff", who.id(), 0);
             return tx.refuse(Problem.of("auth.failed"));
         }
-        AudienceSessions.Bearer bearer =
-                new AudienceSessions.Bearer(who.id(), Principal.Audience.STAFF, entrant.rights());
-        boolean cookie = tx.call().json().path("cookie").asBoolean();
-        return sessions.open(tx, bearer, cookie, json -> write(json, who));
-    }
-
-    /** The rest of {@code SignedIn} of the contract; whoever has his password elsewhere changes it there. */
-    private static void write(JsonGenerator json, Staff who) throws IOException {
-        json.writeBooleanField("mustChangePassword", false);
-        json.writeObjectFieldStart("staff");
-        json.writeStringField("id", who.id().toString());
-        json.writeStringField("username", who.username());
-        json.writeStringField("name", who.name());
-        json.writeStringField("branchId", who.branchId().toString());
-        json.writeArrayFieldStart("roles");
-        for (String role : who.roles()) {
-            json.writeString(role);
-        }
-        json.writeEndArray();
-        json.writeEndObject();
+        return signIn.enter(
+                tx,
+                // Whoever has his password elsewhere changes it there.
+                new SignIn.Entrant(who, entrant.rights(), false, proven),
+                tx.call().json().path("cookie").asBoolean());
     }
 }

@@ -2,7 +2,8 @@ package io.kehu.iam.federation;
 
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
+import io.kehu.iam.session.Sessions;
+import io.kehu.iam.session.SignIn;
 import io.kehu.iam.staff.StaffEntry;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -21,7 +22,8 @@ public final class FederationVerticle implements Domain {
                 new FederationStore(kernel.database()),
                 StaffEntry.of(kernel),
                 kernel.vault(),
-                AudienceSessions.of(kernel),
+                Sessions.of(kernel),
+                SignIn.of(kernel),
                 Attempts.of(kernel),
                 provider(kernel),
                 directory(kernel));

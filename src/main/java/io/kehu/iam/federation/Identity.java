@@ -12,6 +12,7 @@ import java.util.Set;
  * @param name of the person; class C2
  * @param groups as the source names them
  * @param welcome whether somebody unknown becomes staff
+ * @param secondFactor whether the source has seen a second factor of the person now
  */
 record Identity(
         String source,
@@ -20,7 +21,8 @@ record Identity(
         String username,
         String name,
         Set<String> groups,
-        boolean welcome) {
+        boolean welcome,
+        boolean secondFactor) {
     static final int GROUPS_MAX = 1_000;
 
     Identity {

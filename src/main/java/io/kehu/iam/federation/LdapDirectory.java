@@ -240,7 +240,8 @@ final class LdapDirectory {
         for (int i = 0; memberships != null && i < memberships.size() && i < Identity.GROUPS_MAX; i++) {
             groups.add(text(memberships.get(i)));
         }
-        return new Identity(SOURCE, SOURCE, id, username, name == null ? username : name, groups, settings.createStaff);
+        return new Identity(
+                SOURCE, SOURCE, id, username, name == null ? username : name, groups, settings.createStaff, false);
     }
 
     private static @Nullable String text(@Nullable Attribute attribute) throws NamingException {

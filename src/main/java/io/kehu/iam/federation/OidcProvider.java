@@ -54,6 +54,8 @@ final class OidcProvider {
 
     private static final int RSA_BITS_MIN = 2_048;
     private static final int SUBJECT_MAX = 255;
+    /** RFC 8176, section 2: words of the claim amr that tell of more than a password. */
+    private static final Set<String> SECOND_FACTORS = Set.of("mfa", "mca", "otp", "hwk", "swk", "sc", "sms");
 
     private final Settings settings;
     private final Outgoing outgoing;
@@ -333,7 +335,8 @@ final class OidcProvider {
                 username,
                 claims.path("name").asText(username),
                 groups,
-                settings.createStaff);
+                settings.createStaff,
+                texts(claims.path("amr")).stream().anyMatch(SECOND_FACTORS::contains));
     }
 
     private static ObjectNode claims(SignedJWT token) {

@@ -10,8 +10,8 @@ import io.kehu.crypto.Vault;
 import io.kehu.iam.member.MemberStore.Account;
 import io.kehu.iam.member.MemberStore.Registration;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
 import io.kehu.iam.session.Guess;
+import io.kehu.iam.session.Sessions;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -35,7 +35,7 @@ final class MemberService {
     private final Vault vault;
     private final Passwords passwords;
     private final Passwords.Profile profile;
-    private final AudienceSessions sessions;
+    private final Sessions sessions;
     private final Attempts attempts;
 
     MemberService(
@@ -44,7 +44,7 @@ final class MemberService {
             Vault vault,
             Passwords passwords,
             Passwords.Profile profile,
-            AudienceSessions sessions,
+            Sessions sessions,
             Attempts attempts) {
         this.database = database;
         this.store = store;
@@ -160,8 +160,8 @@ final class MemberService {
         return Future.succeededFuture(Optional.empty());
     }
 
-    private static AudienceSessions.Bearer bearer(Account account) {
-        return new AudienceSessions.Bearer(account.id(), Principal.Audience.CUSTOMER, account.rights());
+    private static Sessions.Bearer bearer(Account account) {
+        return new Sessions.Bearer(account.id(), NAME, Principal.Audience.CUSTOMER, account.rights());
     }
 
     /** Changes a refresh token into a new pair. Problems: auth.refreshInvalid, request.noDryRun, request.tooManyRequests. */
@@ -174,6 +174,7 @@ final class MemberService {
                                 tx,
                                 token,
                                 Principal.Audience.CUSTOMER,
+                                false,
                                 id -> store.byId(tx, id).map(known -> known.map(MemberService::bearer)))));
     }
 

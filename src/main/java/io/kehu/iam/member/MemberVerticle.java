@@ -2,7 +2,7 @@ package io.kehu.iam.member;
 
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
+import io.kehu.iam.session.Sessions;
 import io.kehu.iam.staff.StaffVerticle;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -17,7 +17,7 @@ public final class MemberVerticle implements Domain {
                 kernel.vault(),
                 kernel.passwords(),
                 StaffVerticle.profile(kernel),
-                AudienceSessions.of(kernel),
+                Sessions.of(kernel),
                 Attempts.of(kernel));
         return Operations.at("iam.member")
                 .on("confirmMember", service::confirm)

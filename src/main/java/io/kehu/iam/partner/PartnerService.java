@@ -10,7 +10,7 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Vault;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
+import io.kehu.iam.session.Sessions;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;
@@ -35,7 +35,7 @@ final class PartnerService {
     private final Database database;
     private final PartnerStore store;
     private final Vault vault;
-    private final AudienceSessions sessions;
+    private final Sessions sessions;
     private final Attempts attempts;
     private final Set<String> grantable;
     private final UnaryOperator<byte[]> mac;
@@ -44,7 +44,7 @@ final class PartnerService {
             Database database,
             PartnerStore store,
             Vault vault,
-            AudienceSessions sessions,
+            Sessions sessions,
             Attempts attempts,
             Set<String> grantable,
             UnaryOperator<byte[]> mac) {
@@ -247,8 +247,8 @@ final class PartnerService {
         if (scopes == null) {
             return tx.refuse(Problem.of("partner.scopeInvalid"));
         }
-        AudienceSessions.Bearer bearer =
-                new AudienceSessions.Bearer(partner.id(), Principal.Audience.PARTNER, partner.rights());
+        Sessions.Bearer bearer =
+                new Sessions.Bearer(partner.id(), partner.name(), Principal.Audience.PARTNER, partner.rights());
         return sessions.grant(tx, bearer, scopes)
                 .map(grant -> Reply.ok(json -> {
                     json.writeStartObject();

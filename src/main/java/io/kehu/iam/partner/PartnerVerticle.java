@@ -2,7 +2,7 @@ package io.kehu.iam.partner;
 
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
+import io.kehu.iam.session.Sessions;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 
@@ -14,7 +14,7 @@ public final class PartnerVerticle implements Domain {
                 kernel.database(),
                 new PartnerStore(kernel.database()),
                 kernel.vault(),
-                AudienceSessions.of(kernel),
+                Sessions.of(kernel),
                 Attempts.of(kernel),
                 PartnerRules.grantable(kernel.contract().operations()),
                 kernel::cursorMac);

@@ -1,6 +1,5 @@
 package io.kehu.iam.passkey;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
@@ -12,12 +11,11 @@ import io.kehu.iam.passkey.Passkeys.Ceremony;
 import io.kehu.iam.passkey.Passkeys.Proof;
 import io.kehu.iam.passkey.RelyingParty.Created;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
+import io.kehu.iam.session.SignIn;
 import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import java.io.IOException;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -28,15 +26,14 @@ final class PasskeyService {
     private final Database database;
     private final PasskeyStore store;
     private final Passkeys passkeys;
-    private final AudienceSessions sessions;
+    private final SignIn signIn;
     private final Attempts attempts;
 
-    PasskeyService(
-            Database database, PasskeyStore store, Passkeys passkeys, AudienceSessions sessions, Attempts attempts) {
+    PasskeyService(Database database, PasskeyStore store, Passkeys passkeys, SignIn signIn, Attempts attempts) {
         this.database = database;
         this.store = store;
         this.passkeys = passkeys;
-        this.sessions = sessions;
+        this.signIn = signIn;
         this.attempts = attempts;
     }
 
@@ -62,17 +59,7 @@ final class PasskeyService {
         return database.write(call, tx -> {
             tx.object("ceremony", tx.auditId(), 1);
             return passkeys.beginRegistration(tx, caller.subject(), caller.name())
-                    .map(PasskeyService::reply);
-        });
-    }
-
-    private static Reply reply(Ceremony ceremony) {
-        return Reply.ok(json -> {
-            json.writeStartObject();
-            json.writeFieldName("publicKey");
-            json.writeTree(ceremony.options());
-            json.writeStringField("expiresAt", ceremony.expiresAt().toInstant().toString());
-            json.writeEndObject();
+                    .map(Ceremony::reply);
         });
     }
 
@@ -124,7 +111,7 @@ final class PasskeyService {
                 .compose(v -> database.write(call, tx -> {
                     tx.kind("sign-in");
                     tx.object("ceremony", tx.auditId(), 1);
-                    return passkeys.beginSignIn(tx).map(PasskeyService::reply);
+                    return passkeys.beginSignIn(tx).map(Ceremony::reply);
                 }));
     }
 
@@ -159,25 +146,9 @@ final class PasskeyService {
 
     private Future<Reply> open(Tx tx, Entrant entrant) {
         Staff who = entrant.staff();
-        AudienceSessions.Bearer bearer =
-                new AudienceSessions.Bearer(who.id(), Principal.Audience.STAFF, entrant.rights());
-        boolean cookie = tx.call().json().path("cookie").asBoolean();
-        return sessions.open(tx, bearer, cookie, json -> write(json, who));
-    }
-
-    /** The rest of {@code SignedIn} of the contract. */
-    private static void write(JsonGenerator json, Staff who) throws IOException {
-        json.writeBooleanField("mustChangePassword", who.mustChange());
-        json.writeObjectFieldStart("staff");
-        json.writeStringField("id", who.id().toString());
-        json.writeStringField("username", who.username());
-        json.writeStringField("name", who.name());
-        json.writeStringField("branchId", who.branchId().toString());
-        json.writeArrayFieldStart("roles");
-        for (String role : who.roles()) {
-            json.writeString(role);
-        }
-        json.writeEndArray();
-        json.writeEndObject();
+        return signIn.enter(
+                tx,
+                new SignIn.Entrant(who, entrant.rights(), who.mustChange(), true),
+                tx.call().json().path("cookie").asBoolean());
     }
 }

@@ -2,7 +2,7 @@ package io.kehu.iam.passkey;
 
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.AudienceSessions;
+import io.kehu.iam.session.SignIn;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 
@@ -14,7 +14,7 @@ public final class PasskeyVerticle implements Domain {
                 kernel.database(),
                 new PasskeyStore(kernel.database(), kernel.vault()),
                 Passkeys.of(kernel),
-                AudienceSessions.of(kernel),
+                SignIn.of(kernel),
                 Attempts.of(kernel));
         return Operations.at("iam.passkey")
                 .on("listPasskeys", service::list)

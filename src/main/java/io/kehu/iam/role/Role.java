@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A role as it is, or was.
@@ -18,6 +19,7 @@ import java.util.UUID;
  * @param code its name in requests, never changed
  * @param scope which customers its holders see
  * @param permissions codes of {@link Permissions}, sorted
+ * @param secondFactor whether its holders need one; null for what its permissions ask for
  * @param builtIn Kehu came with it: it can be changed but not deleted
  */
 record Role(
@@ -27,6 +29,7 @@ record Role(
         String nameZh,
         Scope scope,
         List<String> permissions,
+        @Nullable Boolean secondFactor,
         boolean builtIn,
         long version,
         OffsetDateTime since) {
@@ -43,6 +46,7 @@ record Role(
                 row.getString("name_zh"),
                 Scope.valueOf(row.getString("scope")),
                 List.of(row.getArrayOfStrings("permissions")),
+                row.getBoolean("second_factor"),
                 row.getBoolean("built_in"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"));
@@ -57,12 +61,13 @@ record Role(
                 body.get("nameZh").textValue().strip(),
                 scope(body.get("scope")),
                 texts(body.get("permissions")),
+                secondFactor(body),
                 false,
                 1,
                 OffsetDateTime.MIN);
     }
 
-    /** This role with a merge patch (RFC 7396) applied. */
+    /** This role with a merge patch (RFC 7396) applied; the second factor only where the patch says so. */
     Role patched(ObjectNode patch) {
         return new Role(
                 id,
@@ -71,9 +76,15 @@ record Role(
                 patch.path("nameZh").asText(nameZh).strip(),
                 patch.has("scope") ? scope(patch.get("scope")) : scope,
                 patch.has("permissions") ? texts(patch.get("permissions")) : permissions,
+                secondFactor(patch),
                 builtIn,
                 version,
                 since);
+    }
+
+    private static @Nullable Boolean secondFactor(ObjectNode body) {
+        String word = body.path("secondFactor").textValue();
+        return word == null ? null : word.equals("required");
     }
 
     private static Scope scope(JsonNode word) {
@@ -86,9 +97,11 @@ record Role(
         return texts;
     }
 
-    /** Whether this role lets its holders do or see anything that the other does not. */
+    /** Whether this role lets its holders do or see anything that the other does not, or no longer asks them for a factor. */
     boolean exceeds(Role other) {
-        return scope.compareTo(other.scope) > 0 || !other.permissions.containsAll(permissions);
+        return scope.compareTo(other.scope) > 0
+                || !other.permissions.containsAll(permissions)
+                || (Boolean.TRUE.equals(other.secondFactor) && Boolean.FALSE.equals(secondFactor));
     }
 
     void toJson(JsonGenerator json) throws IOException {
@@ -102,6 +115,7 @@ record Role(
             json.writeString(permission);
         }
         json.writeEndArray();
+        json.writeStringField("secondFactor", Boolean.TRUE.equals(secondFactor) ? "required" : "optional");
         json.writeBooleanField("builtIn", builtIn);
         json.writeNumberField("version", version);
         json.writeStringField("since", since.toInstant().toString());

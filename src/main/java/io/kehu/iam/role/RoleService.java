@@ -59,7 +59,7 @@ final class RoleService {
     }
 
     /**
-     * Changes name, scope or permissions; tokens of those who hold the role are worthless within a second. Nobody adds to a
+     * Changes name, scope, permissions or second factor; tokens of those who hold the role are worthless within a second. Nobody adds to a
      * role that he holds: that would be a way to give oneself rights. Problems: request.invalid (an unknown permission),
      * role.notFound, request.stale, role.ownRights, role.administratorNeeds, duty.conflict.
      */

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 /** SQL of roles. */
 final class RoleStore {
     private static final String COLUMNS =
-            "id, code, name_en, name_zh, scope, permissions, built_in, version, valid_from";
+            "id, code, name_en, name_zh, scope, permissions, second_factor, built_in, version, valid_from";
     private static final String LIST = "SELECT " + COLUMNS + " FROM iam.role ORDER BY code";
     private static final String FIND = "SELECT " + COLUMNS + " FROM iam.role WHERE code = $1";
     private static final String FIND_AS_OF =
@@ -24,10 +24,13 @@ final class RoleStore {
     private static final String HOLDS = "SELECT $1 = ANY (iam.role_holders($2)) AS holds";
 
     private static final String INSERT = """
-            INSERT INTO iam.role (id, code, name_en, name_zh, scope, permissions) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO iam.role (id, code, name_en, name_zh, scope, permissions, second_factor)
+            VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, iam.wants_factor($6)))
             RETURNING\s""" + COLUMNS;
     private static final String UPDATE = """
-            UPDATE iam.role SET name_en = $2, name_zh = $3, scope = $4, permissions = $5 WHERE id = $1
+            UPDATE iam.role SET name_en = $2, name_zh = $3, scope = $4, permissions = $5,
+                second_factor = coalesce($6, second_factor OR (iam.wants_factor($5) AND NOT iam.wants_factor(permissions)))
+            WHERE id = $1
             RETURNING\s""" + COLUMNS;
     private static final String DELETE = "DELETE FROM iam.role WHERE id = $1";
 
@@ -78,7 +81,8 @@ final class RoleStore {
                                 role.nameEn(),
                                 role.nameZh(),
                                 role.scope().name(),
-                                role.permissions().toArray(String[]::new)),
+                                role.permissions().toArray(String[]::new),
+                                role.secondFactor()),
                         "server.failure")
                 .map(Role::from);
     }
@@ -91,7 +95,8 @@ final class RoleStore {
                                 role.nameEn(),
                                 role.nameZh(),
                                 role.scope().name(),
-                                role.permissions().toArray(String[]::new)),
+                                role.permissions().toArray(String[]::new),
+                                role.secondFactor()),
                         "role.notFound")
                 .map(Role::from);
     }

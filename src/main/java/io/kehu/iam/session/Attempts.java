@@ -39,6 +39,11 @@ public final class Attempts {
         return Guess.of(vault, realm + '\0' + name, address);
     }
 
+    /** A look at something that a member of staff proves himself by: all of it counts as looks at his password do. */
+    public Guess guessStaff(String username, String address) {
+        return Guess.of(vault, username, address);
+    }
+
     /** Refuses trial runs, and those who come too often. Problems: request.noDryRun, request.tooManyRequests. */
     public Future<Void> admit(Call call, Guess guess) {
         return mustBeReal(call)

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
-import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
@@ -17,10 +16,7 @@ import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
-import io.vertx.sqlclient.Row;
 import java.io.IOException;
-import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -29,10 +25,13 @@ import java.util.UUID;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
+    private static final String MANAGE = "session:manage";
+
     private final Database database;
     private final SessionStore store;
     private final Vault vault;
-    private final Tokens tokens;
+    private final Sessions sessions;
+    private final SignIn signIn;
     private final Passwords passwords;
     private final Passwords.Profile profile;
     private final RateLimit rates;
@@ -41,14 +40,16 @@ final class SessionService {
             Database database,
             SessionStore store,
             Vault vault,
-            Tokens tokens,
+            Sessions sessions,
+            SignIn signIn,
             Passwords passwords,
             Passwords.Profile profile,
             RateLimit rates) {
         this.database = database;
         this.store = store;
         this.vault = vault;
-        this.tokens = tokens;
+        this.sessions = sessions;
+        this.signIn = signIn;
         this.passwords = passwords;
         this.profile = profile;
         this.rates = rates;
@@ -56,7 +57,8 @@ final class SessionService {
 
     /**
      * Signs a member of staff in. Unknown, locked, suspended and wrong are one answer after the same work: a count, a
-     * look-up, one hash, one audited transaction. Problems: auth.failed, request.tooManyRequests, request.noDryRun.
+     * look-up, one hash, one audited transaction. Problems: auth.failed, auth.factorRequired, request.tooManyRequests,
+     * request.noDryRun.
      */
     Future<Reply> login(Call call) {
         ObjectNode body = call.json();
@@ -149,71 +151,25 @@ final class SessionService {
 
     private Future<Reply> open(Tx tx, Guess guess, Entrant entrant) {
         Staff staff = entrant.staff();
-        UUID session = Ids.next();
-        OffsetDateTime end = tx.now().plus(tokens.lives().absolute());
         boolean due = profile.rotationDue(
                 entrant.passwordAt().toInstant().toEpochMilli(),
                 tx.now().toInstant().toEpochMilli());
         tx.kind("sign-in");
         tx.actor(staff.id(), staff.username());
-        tx.object("session", session, 1);
-        return store.settle(tx, guess, true)
-                .compose(v -> due && !staff.mustChange()
-                        ? store.demandChange(tx, staff.id())
-                        : Future.<Void>succeededFuture())
-                .compose(v -> store.open(tx, session, staff.id(), end))
-                .compose(v -> issue(
-                        tx,
-                        staff.id(),
-                        session,
-                        entrant.rights(),
-                        end,
-                        tx.call().json().path("cookie").asBoolean(),
-                        json -> {
-                            json.writeBooleanField("mustChangePassword", due || staff.mustChange());
-                            json.writeObjectFieldStart("staff");
-                            json.writeStringField("id", staff.id().toString());
-                            json.writeStringField("username", staff.username());
-                            json.writeStringField("name", staff.name());
-                            json.writeStringField("branchId", staff.branchId().toString());
-                            strings(json, "roles", staff.roles());
-                            json.writeEndObject();
-                        }));
-    }
-
-    /** Writes further fields of an answer. */
-    @FunctionalInterface
-    private interface Fields {
-        void write(JsonGenerator json) throws IOException;
-    }
-
-    /** A fresh pair; the refresh token goes into a cookie where the caller is a web page, else into the body. */
-    private Future<Reply> issue(
-            Tx tx, UUID subject, UUID session, long rights, OffsetDateTime end, boolean inCookie, Fields more) {
-        String refresh = Tokens.refresh();
-        OffsetDateTime refreshEnd = tokens.refreshEnd(tx.now(), end);
-        return store.addRefresh(tx, refresh, session, refreshEnd).map(v -> {
-            String access = tokens.access(subject, session, rights, tx.now(), end);
-            Reply reply = Reply.ok(json -> {
-                json.writeStartObject();
-                json.writeStringField("tokenType", "Bearer");
-                json.writeStringField("accessToken", access);
-                json.writeNumberField("expiresIn", tokens.seconds(tx.now(), end));
-                if (!inCookie) {
-                    json.writeStringField("refreshToken", refresh);
-                }
-                json.writeStringField("refreshBefore", refreshEnd.toInstant().toString());
-                json.writeStringField("sessionEnds", end.toInstant().toString());
-                more.write(json);
-                json.writeEndObject();
-            });
-            return inCookie ? reply.cookie(Tokens.cookie(refresh, tx.now(), refreshEnd)) : reply;
-        });
+        boolean cookie = tx.call().json().path("cookie").asBoolean();
+        SignIn.Entrant who = new SignIn.Entrant(staff, entrant.rights(), due || staff.mustChange(), false);
+        return signIn.step(tx, staff.id())
+                // Who has a second step before him has opened nothing: his failures stay.
+                .compose(step -> (step.isDue(false) ? store.giveBack(tx, guess) : store.settle(tx, guess, true))
+                        .compose(v -> due && !staff.mustChange()
+                                ? store.demandChange(tx, staff.id())
+                                : Future.<Void>succeededFuture())
+                        .compose(v -> signIn.enter(tx, who, step, cookie)));
     }
 
     /**
-     * Changes a refresh token into a new pair. One that was used before has been stolen, or the answer to it has: its
-     * session ends, and that stays although the caller is refused. Problems: auth.refreshInvalid, request.noDryRun.
+     * Changes a refresh token into a new pair, by the rules of {@link Sessions#rotate}. Problems: auth.refreshInvalid,
+     * request.noDryRun.
      */
     Future<Reply> refresh(Call call) {
         ObjectNode body = call.body();
@@ -223,30 +179,11 @@ final class SessionService {
         if (token == null) {
             return Future.failedFuture(Problem.of("auth.refreshInvalid"));
         }
-        Buffer hash = Tokens.hash(token);
         return mustBeReal(call)
                 .compose(v -> database.write(
-                        call, tx -> store.refresh(tx, hash).compose(row -> rotate(tx, hash, row, given == null))));
-    }
-
-    private Future<Reply> rotate(Tx tx, Buffer hash, Row row, boolean inCookie) {
-        UUID session = row.getUUID("session_id");
-        UUID subject = row.getUUID("subject_id");
-        OffsetDateTime end = row.getOffsetDateTime("ends_at");
-        tx.kind("sign-in");
-        tx.actor(subject, row.getString("username"));
-        tx.object("session", session, 1);
-        boolean over = row.getOffsetDateTime("revoked_at") != null || !end.isAfter(tx.now());
-        if (!over && row.getOffsetDateTime("used_at") != null) {
-            return store.end(tx, session, "reuse").compose(v -> tx.refuse(Problem.of("auth.refreshInvalid")));
-        }
-        if (over
-                || !row.getOffsetDateTime("expires_at").isAfter(tx.now())
-                || !row.getString("state").equals("active")) {
-            return Future.failedFuture(Problem.of("auth.refreshInvalid"));
-        }
-        return store.use(tx, hash, session)
-                .compose(v -> issue(tx, subject, session, row.getLong("rights"), end, inCookie, json -> {}));
+                        call,
+                        tx -> sessions.rotate(
+                                tx, token, Principal.Audience.STAFF, given == null, id -> store.bearer(tx, id))));
     }
 
     /** Ends the caller's session on every node within a second. */
@@ -255,7 +192,7 @@ final class SessionService {
         return database.write(call, tx -> {
             tx.kind("sign-in");
             tx.object("session", session, 1);
-            return store.end(tx, session, "logout").map(Reply.empty().cookie(Tokens.noCookie()));
+            return sessions.end(tx, session, "logout").map(Reply.empty().cookie(Tokens.noCookie()));
         });
     }
 
@@ -265,6 +202,62 @@ final class SessionService {
             throw Problem.of("auth.required");
         }
         return session;
+    }
+
+    // Sessions that go on
+
+    /** The caller's own, or those of another member of staff. Problems: staff.notFound (also where the caller may not see him). */
+    Future<Reply> list(Call call) {
+        return store.running(call, whose(call, "session:read"), sessions.idle())
+                .map(running -> Reply.ok(json -> {
+                    json.writeStartObject();
+                    json.writeArrayFieldStart("items");
+                    for (Session one : running) {
+                        one.toJson(json, call.principal().session());
+                    }
+                    json.writeEndArray();
+                    json.writeEndObject();
+                }));
+    }
+
+    /** Of others it is not told that they exist to whoever may not ask. */
+    private static UUID whose(Call call, String permission) {
+        UUID wanted = call.optionalId("staffId");
+        UUID own = call.principal().subject();
+        if (wanted != null && !wanted.equals(own) && !call.principal().may(permission)) {
+            throw Problem.of("staff.notFound");
+        }
+        return wanted == null ? own : wanted;
+    }
+
+    /** Ends one session. Problems: session.notFound (also where it is another's, and the caller may not end it). */
+    Future<Reply> end(Call call) {
+        UUID session = call.id("sessionId");
+        Principal caller = call.principal();
+        return database.write(call, tx -> {
+            tx.kind("sign-in");
+            tx.object("session", session, 1);
+            return store.bearerOf(tx, session, sessions.idle())
+                    .compose(bearer -> bearer.equals(caller.subject()) || caller.may(MANAGE)
+                            ? sessions.end(tx, session, "ended")
+                            : Future.failedFuture(Problem.of("session.notFound")))
+                    .map(Reply.empty());
+        });
+    }
+
+    /** Ends all sessions of the caller, or of another. Problems: staff.notFound (also where the caller may not). */
+    Future<Reply> endAll(Call call) {
+        UUID staff = whose(call, MANAGE);
+        return database.write(call, tx -> {
+            tx.kind("sign-in");
+            tx.object("staff", staff, 0);
+            // No version of rights is too old by this: what ends are the sessions.
+            return sessions.endAll(tx, staff, 0, "ended")
+                    .map(
+                            staff.equals(call.principal().subject())
+                                    ? Reply.empty().cookie(Tokens.noCookie())
+                                    : Reply.empty());
+        });
     }
 
     /** Who the caller is and what he may do. */

@@ -10,7 +10,9 @@ import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
+import java.time.Duration;
 import java.time.OffsetDateTime;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -30,14 +32,13 @@ final class SessionStore {
     /** The password that was looked at must still be the one that counts. */
     private static final String UNCHANGED = STAFF + " AND s.password_hash = $2 AND s.state = 'active' FOR UPDATE OF s";
 
+    private static final String BEARER = "SELECT username, rights FROM iam.staff WHERE id = $1 AND state = 'active'";
     private static final String DEMAND_CHANGE = "UPDATE iam.staff SET must_change = true WHERE id = $1";
-    private static final String OPEN = """
-            INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address)
-            VALUES ($1, $2, 'STAFF', $3, $3, $4, $3, $5)""";
     private static final String BEGIN = """
-            INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address, scopes)
-            VALUES ($1, $2, $3, $4, $4, $5, $4, $6, $7)""";
-    private static final String FIND_REFRESH_OF = """
+            INSERT INTO iam.session (id, subject_id, audience, started_at, seen_at, ends_at, factor_at, address, scopes,
+                                     factor_policy)
+            VALUES ($1, $2, $3, $4, $4, $5, $4, $6, $7, $8)""";
+    private static final String FIND_REFRESH = """
             SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at
             FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id
             WHERE r.token_hash = $1 AND e.audience = $2 FOR UPDATE OF r, e""";
@@ -46,11 +47,6 @@ final class SessionStore {
             WHERE subject_id = $1 AND revoked_at IS NULL""";
     private static final String ADD_REFRESH =
             "INSERT INTO iam.refresh (token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)";
-    private static final String FIND_REFRESH = """
-            SELECT r.used_at, r.expires_at, e.id AS session_id, e.subject_id, e.ends_at, e.revoked_at, s.username, s.state,
-                   s.rights
-            FROM iam.refresh r JOIN iam.session e ON e.id = r.session_id JOIN iam.staff s ON s.id = e.subject_id
-            WHERE r.token_hash = $1 FOR UPDATE OF r, e""";
     private static final String USE_REFRESH = "UPDATE iam.refresh SET used_at = $2 WHERE token_hash = $1";
     private static final String SEE = "UPDATE iam.session SET seen_at = $2 WHERE id = $1";
     private static final String END = """
@@ -67,6 +63,38 @@ final class SessionStore {
             , b.code AS branch_code, b.name AS branch_name, e.started_at, e.ends_at
             FROM iam.session e JOIN iam.staff s ON s.id = e.subject_id JOIN kehu.data_key k ON k.subject_id = s.id
             JOIN iam.branch b ON b.id = s.branch_id WHERE e.id = $1""";
+    /** An idle one ends with its last refresh token: so long after it was seen. */
+    private static final String ALIVE =
+            " revoked_at IS NULL AND ends_at > kehu.now() AND seen_at > kehu.now() - make_interval(secs => $2)";
+
+    private static final String RUNNING = "SELECT " + Session.COLUMNS + " FROM iam.session WHERE subject_id = $1 AND"
+            + ALIVE + " ORDER BY started_at DESC, id DESC LIMIT 200";
+    private static final String BEARER_OF =
+            "SELECT subject_id FROM iam.session WHERE id = $1 AND audience = 'STAFF' AND" + ALIVE + " FOR UPDATE";
+    private static final String STEP = "SELECT iam.factor_methods($1) AS methods, iam.must_enrol($1) AS must_enrol";
+    private static final String ADD_CHALLENGE = """
+            INSERT INTO iam.factor_challenge (challenge_hash, staff_id, rights, cookie, expires_at)
+            VALUES ($1, $2, $3, $4, $5)""";
+    /** Commits by itself: the try counts before the code is looked at. */
+    private static final String TAKE_CHALLENGE = """
+            UPDATE iam.factor_challenge c SET tries = c.tries + 1 FROM iam.staff s
+            WHERE c.challenge_hash = $1 AND c.tries < 5 AND c.used_at IS NULL AND c.expires_at > kehu.now()
+              AND s.id = c.staff_id
+            RETURNING c.challenge_hash, c.staff_id, c.rights, c.cookie, s.username""";
+
+    private static final String CHALLENGE = """
+            SELECT c.challenge_hash, c.staff_id, c.rights, c.cookie, s.username
+            FROM iam.factor_challenge c JOIN iam.staff s ON s.id = c.staff_id
+            WHERE c.challenge_hash = $1 AND c.tries < 5 AND c.used_at IS NULL AND c.expires_at > kehu.now()""";
+    private static final String USE_CHALLENGE = """
+            UPDATE iam.factor_challenge SET used_at = kehu.now()
+            WHERE challenge_hash = $1 AND used_at IS NULL AND expires_at > kehu.now()""";
+    private static final String SAME_RIGHTS = STAFF + " AND s.state = 'active' AND s.rights = $2 FOR UPDATE OF s";
+    private static final String ENTRANT = STAFF + " AND s.state = 'active' FOR UPDATE OF s";
+    private static final String FORGET_CHALLENGES = """
+            DELETE FROM iam.factor_challenge WHERE challenge_hash = ANY (ARRAY(
+                SELECT challenge_hash FROM iam.factor_challenge WHERE expires_at < kehu.now() - interval '1 day'
+                LIMIT 1000 FOR UPDATE SKIP LOCKED))""";
     /** In small batches, a day after they ended; refresh tokens go with their session. */
     private static final String FORGET_SESSIONS = """
             DELETE FROM iam.session WHERE id = ANY (ARRAY(
@@ -119,6 +147,11 @@ final class SessionStore {
                 .mapEmpty();
     }
 
+    /** The same, where the look opened nothing yet: a second step has to come. */
+    Future<Void> giveBack(Tx tx, Guess guess) {
+        return tx.query(SETTLE, guess.keys("unseen")).mapEmpty();
+    }
+
     Future<Void> settle(Tx tx, Guess guess, boolean opened) {
         return tx.query(SETTLE, guess.keys(opened ? "opened" : "failed")).mapEmpty();
     }
@@ -146,21 +179,14 @@ final class SessionStore {
         return tx.query(DEMAND_CHANGE, Tuple.of(staff)).mapEmpty();
     }
 
-    Future<Void> open(Tx tx, UUID session, UUID subject, OffsetDateTime end) {
-        return tx.query(
-                        OPEN,
-                        Tuple.of(
-                                session,
-                                subject,
-                                tx.now(),
-                                end,
-                                tx.call().meta().address()))
-                .mapEmpty();
-    }
-
     /** A session of any audience; scopes null for all that its bearer may. */
     Future<Void> begin(
-            Tx tx, UUID session, AudienceSessions.Bearer who, OffsetDateTime end, @Nullable List<String> scopes) {
+            Tx tx,
+            UUID session,
+            Sessions.Bearer who,
+            OffsetDateTime end,
+            @Nullable List<String> scopes,
+            boolean factorPolicy) {
         return tx.query(
                         BEGIN,
                         Tuple.of(
@@ -170,12 +196,13 @@ final class SessionStore {
                                 tx.now(),
                                 end,
                                 tx.call().meta().address(),
-                                scopes == null ? null : scopes.toArray(String[]::new)))
+                                scopes == null ? null : scopes.toArray(String[]::new),
+                                factorPolicy))
                 .mapEmpty();
     }
 
     Future<Row> refreshOf(Tx tx, Buffer hash, Principal.Audience audience) {
-        return tx.row(FIND_REFRESH_OF, Tuple.of(hash, audience.name()), "auth.refreshInvalid");
+        return tx.row(FIND_REFRESH, Tuple.of(hash, audience.name()), "auth.refreshInvalid");
     }
 
     Future<Void> endAll(Tx tx, UUID subject, long rights, String why) {
@@ -184,13 +211,20 @@ final class SessionStore {
                 .mapEmpty();
     }
 
+    /** A member of staff as the bearer of a session; empty where he may not come in any more. */
+    Future<Optional<Sessions.Bearer>> bearer(Tx tx, UUID staff) {
+        return tx.query(BEARER, Tuple.of(staff)).map(rows -> {
+            for (Row row : rows) {
+                return Optional.of(new Sessions.Bearer(
+                        staff, row.getString("username"), Principal.Audience.STAFF, row.getLong("rights")));
+            }
+            return Optional.empty();
+        });
+    }
+
     Future<Void> addRefresh(Tx tx, String refresh, UUID session, OffsetDateTime end) {
         return tx.query(ADD_REFRESH, Tuple.of(Tokens.hash(refresh), session, tx.now(), end))
                 .mapEmpty();
-    }
-
-    Future<Row> refresh(Tx tx, Buffer hash) {
-        return tx.row(FIND_REFRESH, Tuple.of(hash), "auth.refreshInvalid");
     }
 
     Future<Void> use(Tx tx, Buffer hash, UUID session) {
@@ -213,6 +247,77 @@ final class SessionStore {
                         .map(row));
     }
 
+    // Sessions that go on
+
+    Future<List<Session>> running(Call call, UUID subject, Duration idle) {
+        return database.query(call, RUNNING, Tuple.of(subject, (double) idle.toSeconds()))
+                .map(rows -> {
+                    List<Session> sessions = new ArrayList<>();
+                    rows.forEach(row -> sessions.add(Session.from(row)));
+                    return sessions;
+                });
+    }
+
+    /** Whose session this is, held until the end of the transaction. */
+    Future<UUID> bearerOf(Tx tx, UUID session, Duration idle) {
+        return tx.row(BEARER_OF, Tuple.of(session, (double) idle.toSeconds()), "session.notFound")
+                .map(row -> row.getUUID("subject_id"));
+    }
+
+    // The second step
+
+    Future<SignIn.Step> step(Tx tx, UUID staff) {
+        return tx.row(STEP, Tuple.of(staff), "server.failure")
+                .map(row -> new SignIn.Step(List.of(row.getArrayOfStrings("methods")), row.getBoolean("must_enrol")));
+    }
+
+    Future<Void> addChallenge(Tx tx, Buffer hash, SignIn.Entrant who, boolean cookie, OffsetDateTime end) {
+        return tx.query(ADD_CHALLENGE, Tuple.of(hash, who.staff().id(), who.rights(), cookie, end))
+                .mapEmpty();
+    }
+
+    Future<Optional<SignIn.Pending>> takeChallenge(Buffer hash) {
+        return database.query(Call.Lane.POINT, TAKE_CHALLENGE, Tuple.of(hash)).map(SessionStore::pending);
+    }
+
+    Future<Optional<SignIn.Pending>> challenge(Buffer hash) {
+        return database.query(Call.Lane.POINT, CHALLENGE, Tuple.of(hash)).map(SessionStore::pending);
+    }
+
+    private static Optional<SignIn.Pending> pending(Iterable<Row> rows) {
+        for (Row row : rows) {
+            return Optional.of(new SignIn.Pending(
+                    row.getBuffer("challenge_hash"),
+                    row.getUUID("staff_id"),
+                    row.getString("username"),
+                    row.getLong("rights"),
+                    row.getBoolean("cookie")));
+        }
+        return Optional.empty();
+    }
+
+    /** Uses a challenge up; empty where it is over, or its person or his rights are not what they were. */
+    Future<Optional<SignIn.Entrant>> useChallenge(Tx tx, SignIn.Pending pending) {
+        return tx.query(USE_CHALLENGE, Tuple.of(pending.hash()))
+                .compose(used -> used.rowCount() == 0
+                        ? Future.succeededFuture(Optional.empty())
+                        : tx.query(SAME_RIGHTS, Tuple.of(pending.staff(), pending.rights()))
+                                .map(this::entrant));
+    }
+
+    /** Somebody who may come in. */
+    Future<Optional<SignIn.Entrant>> entrant(Tx tx, UUID staff) {
+        return tx.query(ENTRANT, Tuple.of(staff)).map(this::entrant);
+    }
+
+    private Optional<SignIn.Entrant> entrant(Iterable<Row> rows) {
+        for (Row row : rows) {
+            Staff staff = Staff.from(row, vault);
+            return Optional.of(new SignIn.Entrant(staff, row.getLong("rights"), staff.mustChange(), false));
+        }
+        return Optional.empty();
+    }
+
     Future<Row> me(Call call) {
         return database.row(call, ME, Tuple.of(call.principal().session()), "auth.revoked");
     }
@@ -224,6 +329,7 @@ final class SessionStore {
     Future<Void> forgetOld() {
         return database.query(Call.Lane.JOB, FORGET_SESSIONS, Tuple.tuple())
                 .compose(v -> database.query(Call.Lane.JOB, FORGET_ATTEMPTS, Tuple.tuple()))
+                .compose(v -> database.query(Call.Lane.JOB, FORGET_CHALLENGES, Tuple.tuple()))
                 .mapEmpty();
     }
 }

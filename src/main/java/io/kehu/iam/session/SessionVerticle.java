@@ -1,12 +1,10 @@
 package io.kehu.iam.session;
 
 import io.kehu.bus.Operations;
-import io.kehu.crypto.Signer;
 import io.kehu.iam.staff.StaffVerticle;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
-import java.time.Duration;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -18,16 +16,12 @@ public final class SessionVerticle implements Domain {
 
     @Override
     public Operations operations(Kernel kernel) {
-        Tokens.Lives lives = new Tokens.Lives(
-                Duration.ofMinutes(kernel.number("auth.accessMinutes")),
-                Duration.ofMinutes(
-                        Math.min(kernel.number("auth.idleMinutes"), 60 * kernel.number("auth.refreshHours"))),
-                Duration.ofHours(kernel.number("auth.absoluteHours")));
         SessionService service = new SessionService(
                 kernel.database(),
                 new SessionStore(kernel.database(), kernel.vault()),
                 kernel.vault(),
-                new Tokens(new Signer(kernel.keys(), "kehu"), lives),
+                Sessions.of(kernel),
+                SignIn.of(kernel),
                 kernel.passwords(),
                 StaffVerticle.profile(kernel),
                 kernel.rates());
@@ -35,6 +29,9 @@ public final class SessionVerticle implements Domain {
                 .on("login", service::login)
                 .on("refreshSession", service::refresh)
                 .on("logout", service::logout)
+                .on("listSessions", service::list)
+                .on("endSession", service::end)
+                .on("endSessions", service::endAll)
                 .on("getMe", service::me)
                 .on("changePassword", service::changePassword);
     }

@@ -50,10 +50,6 @@ final class Tokens {
                         Duration.between(now, sessionEnd).toSeconds()));
     }
 
-    String access(UUID subject, UUID session, long rights, OffsetDateTime now, OffsetDateTime sessionEnd) {
-        return access(subject, Principal.Audience.STAFF, session, rights, now, sessionEnd);
-    }
-
     /** Begins and ends a second early, because nodes follow the database's clock from a little behind. */
     String access(
             UUID subject,

@@ -8,6 +8,7 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
+import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.staff.DemoStaff;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -178,5 +180,27 @@ class LdapTest {
                     .post("/v1/auth/ldap/login", "{\"username\": \"wang.wu\", \"password\": \"" + PASSWORD + "\"}")
                     .is(503, "auth.providerUnavailable");
         }
+    }
+
+    @Test
+    void whoHasASecondFactorIsAskedForItAndWrongCodesAreNotForgottenByARightPassword() {
+        directory.add("two.steps", PASSWORD, OPERATORS, SHANGHAI);
+        UUID id = UUID.fromString(
+                login("two.steps", PASSWORD).is(200).at("/staff/id").asText());
+        TestFactors.sms(kehu, id);
+        String code = TestFactors.recoveryCode(kehu, id);
+        for (int i = 0; i < 5; i++) {
+            second(login("two.steps", PASSWORD), "00000-0000" + i).is(401, "auth.factorFailed");
+        }
+        second(login("two.steps", PASSWORD), code).is(401, "auth.factorFailed");
+        kehu.sql("DELETE FROM iam.attempt WHERE kind = 'account'");
+        Answer tokens = second(login("two.steps", PASSWORD), code).is(200);
+        assertThat(tokens.at("/staff/id").asText()).isEqualTo(id.toString());
+    }
+
+    private static Answer second(Answer asked, String code) {
+        String challenge = asked.is(401, "auth.factorRequired").at("/challenge").asText();
+        return kehu.anonymous()
+                .post("/v1/auth/factor", TestFactors.secondStep(challenge, "recovery", code), fromElsewhere());
     }
 }

@@ -16,6 +16,7 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
+import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestProvider.Person;
 import io.kehu.iam.staff.DemoStaff;
 import java.nio.charset.StandardCharsets;
@@ -353,5 +354,26 @@ class OidcTest {
                 .is(200);
         assertThat(again.at("/items")).isEqualTo(now.at("/items"));
         assertThat(again.etag()).isNotEqualTo(now.etag());
+    }
+
+    @Test
+    void whoHasASecondFactorHereIsAskedForItUnlessTheProviderSawOne() {
+        Person person = aPerson("managers", "pudong");
+        UUID id = UUID.fromString(signIn(person).is(200).at("/staff/id").asText());
+        TestFactors.sms(kehu, id);
+        Answer asked = signIn(person).is(401, "auth.factorRequired");
+        assertThat(asked.at("/methods/0").asText()).isEqualTo("sms");
+        provider.claims = set -> set.claim("amr", List.of("pwd"));
+        signIn(person).is(401, "auth.factorRequired");
+        provider.claims = set -> set.claim("amr", List.of("pwd", "otp"));
+        caller(signIn(person)).get("/v1/auth/me").is(200);
+        Answer second = kehu.anonymous()
+                .post(
+                        "/v1/auth/factor",
+                        TestFactors.secondStep(
+                                asked.at("/challenge").asText(), "recovery", TestFactors.recoveryCode(kehu, id)))
+                .is(200);
+        assertThat(second.at("/staff/id").asText()).isEqualTo(id.toString());
+        caller(second).get("/v1/auth/me").is(200);
     }
 }

@@ -41,7 +41,7 @@ class MemberTest {
         protected void append(ILoggingEvent event) {
             Map<String, String> pairs = new TreeMap<>();
             event.getKeyValuePairs().forEach(pair -> pairs.put(pair.key, String.valueOf(pair.value)));
-            CODES.put(pairs.get("registration"), pairs.get("code"));
+            CODES.put(pairs.get("id"), pairs.get("code"));
         }
     };
 
@@ -68,7 +68,7 @@ class MemberTest {
     }
 
     private static Logger logger() {
-        return (Logger) LoggerFactory.getLogger("io.kehu.customer.member.CodeChannel");
+        return (Logger) LoggerFactory.getLogger("io.kehu.outgoing.CodeChannel");
     }
 
     private static void moveClock(long seconds) {
@@ -163,6 +163,7 @@ class MemberTest {
         Map<String, List<String>> headers =
                 new TreeMap<>(answer.response().headers().map());
         headers.remove("kehu-request-id");
+        headers.remove("kehu-receipt");
         return headers;
     }
 

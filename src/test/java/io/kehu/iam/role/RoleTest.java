@@ -199,6 +199,9 @@ class RoleTest {
         administrator
                 .patch("/v1/roles/administrator", etag("/v1/roles/administrator"), widened)
                 .is(409, "role.ownRights");
+        administrator
+                .patch("/v1/roles/administrator", etag("/v1/roles/administrator"), "{\"secondFactor\": \"optional\"}")
+                .is(409, "role.ownRights");
         second.patch(
                         "/v1/roles/" + code,
                         etag("/v1/roles/" + code),

@@ -19,13 +19,20 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.function.Function;
 
-/** AudienceSessions of every audience and their tokens: what all ways in end with, whatever they asked for before. */
-public final class AudienceSessions {
+/**
+ * The one place where sessions begin, go on and end, of every audience: what all ways in come to, whatever they asked for
+ * before.
+ */
+public final class Sessions {
     private final SessionStore store;
     private final Tokens tokens;
 
-    /** Whom a session is of. */
-    public record Bearer(UUID subject, Principal.Audience audience, long rights) {}
+    /**
+     * Whom a session is of.
+     *
+     * @param name what the audit may call the subject
+     */
+    public record Bearer(UUID subject, String name, Principal.Audience audience, long rights) {}
 
     /** An access token that lives as long as its session. */
     public record Grant(String accessToken, long seconds) {}
@@ -36,13 +43,13 @@ public final class AudienceSessions {
         void write(JsonGenerator json) throws IOException;
     }
 
-    private AudienceSessions(SessionStore store, Tokens tokens) {
+    private Sessions(SessionStore store, Tokens tokens) {
         this.store = store;
         this.tokens = tokens;
     }
 
-    public static AudienceSessions of(Kernel kernel) {
-        return new AudienceSessions(
+    public static Sessions of(Kernel kernel) {
+        return new Sessions(
                 new SessionStore(kernel.database(), kernel.vault()),
                 new Tokens(new Signer(kernel.keys(), "kehu"), lives(kernel)));
     }
@@ -57,10 +64,21 @@ public final class AudienceSessions {
 
     /** Begins a session that can be refreshed, and answers with its first pair of tokens. */
     public Future<Reply> open(Tx tx, Bearer who, boolean inCookie, Fields more) {
+        return open(tx, who, false, inCookie, more);
+    }
+
+    /** The same; with {@code factorPolicy} it is held while its bearer's roles ask for a second factor that he has not. */
+    Future<Reply> open(Tx tx, Bearer who, boolean factorPolicy, boolean inCookie, Fields more) {
         UUID session = Ids.next();
         OffsetDateTime end = tx.now().plus(tokens.lives().absolute());
         tx.object("session", session, 1);
-        return store.begin(tx, session, who, end, null).compose(v -> issue(tx, who, session, end, inCookie, more));
+        return store.begin(tx, session, who, end, null, factorPolicy)
+                .compose(v -> issue(tx, who, session, end, inCookie, more));
+    }
+
+    /** How long a session lives without a refresh. */
+    Duration idle() {
+        return tokens.lives().idle();
     }
 
     /** Begins a session that has one access token and ends with it, limited to some of its bearer's permissions. */
@@ -68,7 +86,7 @@ public final class AudienceSessions {
         UUID session = Ids.next();
         OffsetDateTime end = tx.now().plus(tokens.lives().access());
         tx.object("session", session, 1);
-        return store.begin(tx, session, who, end, scopes)
+        return store.begin(tx, session, who, end, scopes, false)
                 .map(v -> new Grant(access(tx, who, session, end), tokens.seconds(tx.now(), end)));
     }
 
@@ -100,41 +118,38 @@ public final class AudienceSessions {
     }
 
     /**
-     * Changes a refresh token of one audience into a new pair, by the rules of {@link SessionService#refresh}: one that comes
-     * again ends its session, and that stays although the caller is refused.
+     * Changes a refresh token of one audience into a new pair. One that was used before has been stolen, or the answer to it
+     * has: its session ends, and that stays although the caller is refused. Problems: auth.refreshInvalid.
      *
      * @param bearer who the subject is today; empty where it may not come in any more
      */
     public Future<Reply> rotate(
-            Tx tx, String token, Principal.Audience audience, Function<UUID, Future<Optional<Bearer>>> bearer) {
+            Tx tx,
+            String token,
+            Principal.Audience audience,
+            boolean inCookie,
+            Function<UUID, Future<Optional<Bearer>>> bearer) {
         Buffer hash = Tokens.hash(token);
-        return store.refreshOf(tx, hash, audience).compose(row -> {
-            UUID session = row.getUUID("session_id");
-            UUID subject = row.getUUID("subject_id");
-            tx.kind("sign-in");
-            tx.actor(subject, audience.name());
-            tx.object("session", session, 1);
-            if (isOver(row, tx)) {
-                return Future.failedFuture(Problem.of("auth.refreshInvalid"));
-            }
-            if (row.getOffsetDateTime("used_at") != null) {
-                return store.end(tx, session, "reuse").compose(v -> tx.refuse(Problem.of("auth.refreshInvalid")));
-            }
-            if (!row.getOffsetDateTime("expires_at").isAfter(tx.now())) {
-                return Future.failedFuture(Problem.of("auth.refreshInvalid"));
-            }
-            return bearer.apply(subject)
-                    .compose(who -> who.isEmpty()
-                            ? Future.failedFuture(Problem.of("auth.refreshInvalid"))
-                            : store.use(tx, hash, session)
-                                    .compose(v -> issue(
-                                            tx,
-                                            who.get(),
-                                            session,
-                                            row.getOffsetDateTime("ends_at"),
-                                            false,
-                                            json -> {})));
-        });
+        return store.refreshOf(tx, hash, audience)
+                .compose(row -> bearer.apply(row.getUUID("subject_id"))
+                        .compose(who -> rotate(tx, hash, row, audience, inCookie, who)));
+    }
+
+    private Future<Reply> rotate(
+            Tx tx, Buffer hash, Row row, Principal.Audience audience, boolean inCookie, Optional<Bearer> bearer) {
+        UUID session = row.getUUID("session_id");
+        tx.kind("sign-in");
+        tx.actor(row.getUUID("subject_id"), bearer.map(Bearer::name).orElse(audience.name()));
+        tx.object("session", session, 1);
+        boolean over = isOver(row, tx);
+        if (!over && row.getOffsetDateTime("used_at") != null) {
+            return store.end(tx, session, "reuse").compose(v -> tx.refuse(Problem.of("auth.refreshInvalid")));
+        }
+        if (over || !row.getOffsetDateTime("expires_at").isAfter(tx.now()) || bearer.isEmpty()) {
+            return Future.failedFuture(Problem.of("auth.refreshInvalid"));
+        }
+        OffsetDateTime end = row.getOffsetDateTime("ends_at");
+        return store.use(tx, hash, session).compose(v -> issue(tx, bearer.get(), session, end, inCookie, json -> {}));
     }
 
     private static boolean isOver(Row row, Tx tx) {
