@@ -6,13 +6,11 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.iam.passkey.PasskeyStore.Entrant;
 import io.kehu.iam.passkey.Passkeys.Ceremony;
 import io.kehu.iam.passkey.Passkeys.Proof;
 import io.kehu.iam.passkey.RelyingParty.Created;
 import io.kehu.iam.session.Attempts;
 import io.kehu.iam.session.SignIn;
-import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -133,22 +131,18 @@ final class PasskeyService {
             tx.object("staff", Principal.NOBODY, 0);
             return tx.refuse(Problem.of("auth.passkeyInvalid"));
         }
-        return store.entrant(tx, proof.get().person()).compose(entrant -> {
-            tx.actor(entrant.staff().id(), entrant.staff().username());
-            tx.object("staff", entrant.staff().id(), 0);
-            return entrant.mayEnter()
-                    ? passkeys.accept(tx, proof.get())
-                            .compose(accepted ->
-                                    accepted ? open(tx, entrant) : tx.refuse(Problem.of("auth.passkeyInvalid")))
-                    : tx.refuse(Problem.of("auth.passkeyInvalid"));
+        UUID person = proof.get().person();
+        return store.owner(tx, person).compose(owner -> {
+            tx.actor(person, owner.username());
+            tx.object("staff", person, 0);
+            return (owner.mayEnter() ? passkeys.accept(tx, proof.get()) : Future.succeededFuture(false))
+                    .compose(accepted -> accepted
+                            ? signIn.openProven(
+                                    tx, person, tx.call().json().path("cookie").asBoolean())
+                            : Future.succeededFuture(Optional.<Reply>empty()))
+                    .compose(opened -> opened.isPresent()
+                            ? Future.succeededFuture(opened.get())
+                            : tx.refuse(Problem.of("auth.passkeyInvalid")));
         });
-    }
-
-    private Future<Reply> open(Tx tx, Entrant entrant) {
-        Staff who = entrant.staff();
-        return signIn.enter(
-                tx,
-                new SignIn.Entrant(who, entrant.rights(), who.mustChange(), true),
-                tx.call().json().path("cookie").asBoolean());
     }
 }

@@ -12,7 +12,7 @@ public final class PasskeyVerticle implements Domain {
     public Operations operations(Kernel kernel) {
         PasskeyService service = new PasskeyService(
                 kernel.database(),
-                new PasskeyStore(kernel.database(), kernel.vault()),
+                new PasskeyStore(kernel.database()),
                 Passkeys.of(kernel),
                 SignIn.of(kernel),
                 Attempts.of(kernel));

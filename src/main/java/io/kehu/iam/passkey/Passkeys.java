@@ -84,7 +84,7 @@ public final class Passkeys {
     public static Passkeys of(Kernel kernel) {
         Duration life = Duration.ofMinutes(kernel.number("auth.passkeys.ceremonyMinutes"));
         return new Passkeys(
-                new PasskeyStore(kernel.database(), kernel.vault()),
+                new PasskeyStore(kernel.database()),
                 party(kernel, life.toMillis()),
                 life,
                 kernel.vertx().createSharedWorkerExecutor("kehu-passkeys", kernel.number("auth.passkeys.workers")),

@@ -57,7 +57,7 @@ class PasskeysTest {
 
     private static Passkeys passkeys(int queue) {
         return new Passkeys(
-                new PasskeyStore(database, kehu.vault()),
+                new PasskeyStore(database),
                 new RelyingParty(TestAuthenticator.DOMAIN, List.of(TestAuthenticator.PAGE), 300_000),
                 Duration.ofMinutes(5),
                 VERTX.createSharedWorkerExecutor("passkeys-test", 1),
