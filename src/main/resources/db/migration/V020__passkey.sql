@@ -9,8 +9,9 @@ CREATE TABLE iam.passkey_handle (
 );
 GRANT SELECT, INSERT ON iam.passkey_handle TO kehu_app;
 
+-- A factor of its person, too: listed, asked for and removed like all others. The row there comes and goes with this one.
 CREATE TABLE iam.passkey (
-    id              uuid PRIMARY KEY,
+    id              uuid PRIMARY KEY CONSTRAINT passkey_factor_known REFERENCES iam.factor ON DELETE CASCADE,
     staff_id        uuid NOT NULL CONSTRAINT passkey_staff_known REFERENCES iam.passkey_handle,
     name            text NOT NULL,
     credential_id   bytea NOT NULL CONSTRAINT passkey_credential_shape CHECK (octet_length(credential_id) BETWEEN 1 AND 1023),
@@ -62,6 +63,27 @@ END $$;
 CREATE FUNCTION iam.guard_passkey() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM iam.check_passkeys(NEW.staff_id);
+    INSERT INTO iam.factor (id, staff_id, kind, label, state) VALUES (NEW.id, NEW.staff_id, 'passkey', NEW.name, 'active');
     RETURN NEW;
 END $$;
 CREATE TRIGGER guard BEFORE INSERT ON iam.passkey FOR EACH ROW EXECUTE FUNCTION iam.guard_passkey();
+
+-- Whether its person is held for want of a factor may have changed, so what he may do is read anew. With the last factor the
+-- codes for recovery go.
+CREATE FUNCTION iam.follow_passkey() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    who uuid := CASE WHEN TG_OP = 'DELETE' THEN OLD.staff_id ELSE NEW.staff_id END;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        UPDATE iam.factor SET state = 'pending' WHERE id = NEW.id;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM iam.factor WHERE id = OLD.id;
+        DELETE FROM iam.recovery_code WHERE staff_id = who
+            AND NOT EXISTS (SELECT FROM iam.factor f WHERE f.staff_id = who AND f.state = 'active');
+    END IF;
+    PERFORM iam.tell_rights(ARRAY[who], false);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER follow AFTER INSERT OR DELETE ON iam.passkey FOR EACH ROW EXECUTE FUNCTION iam.follow_passkey();
+CREATE TRIGGER follow_lock AFTER UPDATE OF locked_at ON iam.passkey FOR EACH ROW
+    WHEN (OLD.locked_at IS NULL AND NEW.locked_at IS NOT NULL) EXECUTE FUNCTION iam.follow_passkey();

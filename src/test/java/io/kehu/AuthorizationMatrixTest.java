@@ -132,15 +132,17 @@ class AuthorizationMatrixTest {
             "startOidc",
             "finishOidc",
             "loginLdap",
-            "startPasskeySignIn",
-            "finishPasskeySignIn",
             "enrolSms",
             "confirmFactor",
             "renewRecoveryCodes",
             "finishSignIn",
             "sendSignInCode",
             "stepUp",
-            "sendStepUpCode");
+            "sendStepUpCode",
+            "startSignInPasskey",
+            "startStepUpPasskey",
+            "startPasskeySignIn",
+            "finishPasskeySignIn");
 
     private static Map<String, Fixture> fixtures() {
         Map<String, Fixture> fixtures = new LinkedHashMap<>();
@@ -355,6 +357,16 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "finishPasskeySignIn",
                 (cast, relation) -> new Request("/v1/auth/passkeys/sign-in", device.freshProof(kehu)));
+        fixtures.put("startSignInPasskey", (cast, relation) -> {
+            UUID person = cast.people.get(Relation.OWN);
+            passkeyOf(person);
+            return new Request(
+                    "/v1/auth/factor/passkey", "{\"challenge\": \"" + TestFactors.challenge(kehu, person) + "\"}");
+        });
+        fixtures.put("startStepUpPasskey", (cast, relation) -> {
+            passkeyOf(cast.people.get(Relation.OWN));
+            return new Request("/v1/auth/step-up/passkey");
+        });
     }
 
     private static void rights(Map<String, Fixture> fixtures) {

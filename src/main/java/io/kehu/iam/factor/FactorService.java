@@ -1,6 +1,7 @@
 package io.kehu.iam.factor;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
@@ -8,6 +9,7 @@ import io.kehu.bus.Reply;
 import io.kehu.crypto.Mask;
 import io.kehu.crypto.Passwords;
 import io.kehu.iam.factor.FactorStore.Secret;
+import io.kehu.iam.passkey.Passkeys;
 import io.kehu.iam.session.Attempts;
 import io.kehu.iam.session.SignIn;
 import io.kehu.sql.Database;
@@ -25,12 +27,14 @@ final class FactorService {
     private static final String ISSUER = "Kehu";
     private static final String TOTP = "totp";
     private static final String SMS = "sms";
+    private static final String PASSKEY = "passkey";
     private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Database database;
     private final FactorStore store;
     private final Factors factors;
     private final SmsCodes codes;
+    private final Passkeys passkeys;
     private final SignIn signIn;
     private final Attempts attempts;
     private final Passwords passwords;
@@ -40,6 +44,7 @@ final class FactorService {
             FactorStore store,
             Factors factors,
             SmsCodes codes,
+            Passkeys passkeys,
             SignIn signIn,
             Attempts attempts,
             Passwords passwords) {
@@ -47,6 +52,7 @@ final class FactorService {
         this.store = store;
         this.factors = factors;
         this.codes = codes;
+        this.passkeys = passkeys;
         this.signIn = signIn;
         this.attempts = attempts;
         this.passwords = passwords;
@@ -229,23 +235,47 @@ final class FactorService {
 
     // Proof
 
-    /** The second step of a sign-in. Problems: those of {@link Factors#finishSignIn}. */
+    /** The second step of a sign-in. Problems: those of {@link Factors#finishSignIn}, request.invalid. */
     Future<Reply> finishSignIn(Call call) {
-        return factors.finishSignIn(
-                call,
-                call.json().get("challenge").textValue(),
-                proof(
-                        call.json().get("method").textValue(),
-                        call.json().get("code").textValue()));
+        String challenge = call.json().get("challenge").textValue();
+        String method = call.json().get("method").textValue();
+        if (!method.equals(PASSKEY)) {
+            return factors.finishSignIn(call, challenge, proof(method, text(call, "code")));
+        }
+        JsonNode credential = given(call, "credential");
+        return factors.finishSignIn(call, challenge, staff -> byPasskey(credential, staff));
     }
 
-    /** Fresh proof by a factor, or by the password of who has none. Problems: those of {@link Factors#stepUp}. */
+    /** Fresh proof by a factor, or by the password of who has none. Problems: those of {@link Factors#stepUp}, request.invalid. */
     Future<Reply> stepUp(Call call) {
         String method = call.json().get("method").textValue();
-        String code = call.json().get("code").textValue();
+        if (method.equals(PASSKEY)) {
+            JsonNode credential = given(call, "credential");
+            return factors.stepUp(call, free -> byPasskey(credential, caller(call)));
+        }
+        String code = text(call, "code");
         return method.equals("password")
                 ? factors.stepUp(call, free -> byPassword(call, code, free))
                 : factors.stepUp(call, proof(method, code));
+    }
+
+    /** What the chosen method needs. */
+    private static JsonNode given(Call call, String field) {
+        JsonNode value = call.json().get(field);
+        if (value == null) {
+            throw Problem.at("/" + field, "field.required");
+        }
+        return value;
+    }
+
+    private static String text(Call call, String field) {
+        return given(call, field).textValue();
+    }
+
+    private Future<Factors.Proof> byPasskey(JsonNode credential, UUID person) {
+        return passkeys.verify(credential, person)
+                .map(proof -> (tx, staff) ->
+                        proof.isPresent() ? passkeys.accept(tx, proof.get()) : Future.succeededFuture(false));
     }
 
     private Future<Factors.Proof> byPassword(Call call, String password, boolean free) {
@@ -272,6 +302,35 @@ final class FactorService {
             return step.isPresent() ? store.useStep(tx, factor, step.getAsLong()) : Future.succeededFuture(false);
         }
         return codes.check(tx, factor, code);
+    }
+
+    // Passkeys
+
+    /**
+     * What to ask of a device for the second step of a sign-in. Problems: auth.factorFailed (no such challenge),
+     * passkey.notFound, passkey.off, request.tooManyRequests, request.noDryRun.
+     */
+    Future<Reply> startSignInPasskey(Call call) {
+        return attempts.admit(call, "passkey-begin")
+                .compose(v -> signIn.look(call.json().get("challenge").textValue()))
+                .compose(pending -> pending.isEmpty()
+                        ? Future.failedFuture(Problem.of("auth.factorFailed"))
+                        : begin(call, pending.get().staff(), pending.get().username()));
+    }
+
+    /** The same for fresh proof in the caller's session. Problems: passkey.notFound, passkey.off, request.noDryRun. */
+    Future<Reply> startStepUpPasskey(Call call) {
+        return mustBeReal(call)
+                .compose(v -> begin(call, caller(call), call.principal().name()));
+    }
+
+    private Future<Reply> begin(Call call, UUID staff, String name) {
+        return database.write(call, tx -> {
+            tx.kind("sign-in");
+            tx.actor(staff, name);
+            tx.object("ceremony", tx.auditId(), 1);
+            return passkeys.begin(tx, staff).map(Passkeys.Ceremony::reply);
+        });
     }
 
     // Codes by SMS

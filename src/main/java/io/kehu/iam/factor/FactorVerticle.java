@@ -1,6 +1,7 @@
 package io.kehu.iam.factor;
 
 import io.kehu.bus.Operations;
+import io.kehu.iam.passkey.Passkeys;
 import io.kehu.iam.session.Attempts;
 import io.kehu.iam.session.SignIn;
 import io.kehu.kernel.Domain;
@@ -23,6 +24,7 @@ public final class FactorVerticle implements Domain {
                         kernel.codes(),
                         Duration.ofMinutes(kernel.number("auth.codeMinutes")),
                         kernel.number("auth.codesPerHour")),
+                Passkeys.of(kernel),
                 SignIn.of(kernel),
                 Attempts.of(kernel),
                 kernel.passwords());
@@ -36,6 +38,8 @@ public final class FactorVerticle implements Domain {
                 .on("finishSignIn", service::finishSignIn)
                 .on("sendSignInCode", service::sendSignInCode)
                 .on("stepUp", service::stepUp)
-                .on("sendStepUpCode", service::sendStepUpCode);
+                .on("sendStepUpCode", service::sendStepUpCode)
+                .on("startSignInPasskey", service::startSignInPasskey)
+                .on("startStepUpPasskey", service::startStepUpPasskey);
     }
 }

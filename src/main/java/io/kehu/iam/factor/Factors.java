@@ -74,6 +74,11 @@ public final class Factors {
      * request.noDryRun.
      */
     public Future<Reply> finishSignIn(Call call, String challenge, Proof proof) {
+        return finishSignIn(call, challenge, staff -> Future.succeededFuture(proof));
+    }
+
+    /** The same where something has to be computed before the transaction, for whomever the challenge is for. */
+    Future<Reply> finishSignIn(Call call, String challenge, Function<UUID, Future<Proof>> looking) {
         return attempts.admit(call, "factor")
                 .compose(v -> signIn.take(challenge))
                 .compose(pending -> {
@@ -83,8 +88,8 @@ public final class Factors {
                                     pending.get().username(), call.meta().address())
                             : attempts.guess(
                                     "challenge", hash(challenge), call.meta().address());
-                    return attempts.look(guess, Future::succeededFuture)
-                            .compose(free -> database.write(call, tx -> finish(tx, guess, free, pending, proof)));
+                    return attempts.look(guess, free -> looked(free, pending, looking))
+                            .compose(looked -> database.write(call, tx -> finish(tx, guess, looked, pending)));
                 });
     }
 
@@ -92,16 +97,24 @@ public final class Factors {
         return HexFormat.of().formatHex(Sha256.of(challenge));
     }
 
-    private Future<Reply> finish(Tx tx, Guess guess, boolean free, Optional<Pending> pending, Proof proof) {
+    private static Future<Looked> looked(
+            boolean free, Optional<Pending> pending, Function<UUID, Future<Proof>> looking) {
+        return free && pending.isPresent()
+                ? looking.apply(pending.get().staff()).map(proof -> new Looked(true, proof))
+                : Future.succeededFuture(new Looked(free, (tx, staff) -> Future.succeededFuture(false)));
+    }
+
+    private Future<Reply> finish(Tx tx, Guess guess, Looked looked, Optional<Pending> pending) {
         UUID staff = pending.map(Pending::staff).orElse(Principal.NOBODY);
         tx.kind("sign-in");
         tx.actor(staff, pending.map(Pending::username).orElse("unknown"));
         tx.object("staff", staff, 0);
-        return (free && pending.isPresent() ? proof.check(tx, staff) : Future.succeededFuture(false))
+        return looked.proof
+                .check(tx, staff)
                 .compose(proven -> proven
                         ? signIn.finish(tx, pending.orElseThrow())
                         : Future.succeededFuture(Optional.<Reply>empty()))
-                .compose(opened -> settle(tx, guess, free, opened.isPresent())
+                .compose(opened -> settle(tx, guess, looked.free, opened.isPresent())
                         .compose(v -> opened.isPresent()
                                 ? Future.succeededFuture(opened.get())
                                 : tx.refuse(Problem.of("auth.factorFailed"))));

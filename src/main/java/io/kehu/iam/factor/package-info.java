@@ -9,5 +9,7 @@
  * Factors.enrolled}. Its operations check whatever they check in a {@code Factors.Proof} and hand it to {@code
  * Factors.finishSignIn} or {@code Factors.stepUp}: those count tries, lock, audit, open the session and refresh it. One that is
  * both steps in one ends with {@code SignIn.openProven}.
+ *
+ * <p>Passkeys are such a kind, kept by iam.passkey; the operations here ask that room for the proof.
  */
 package io.kehu.iam.factor;

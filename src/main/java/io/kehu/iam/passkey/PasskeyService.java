@@ -1,23 +1,19 @@
 package io.kehu.iam.passkey;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.iam.passkey.PasskeyStore.Entrant;
 import io.kehu.iam.passkey.Passkeys.Ceremony;
 import io.kehu.iam.passkey.Passkeys.Proof;
 import io.kehu.iam.passkey.RelyingParty.Created;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.Sessions;
-import io.kehu.iam.staff.Staff;
+import io.kehu.iam.session.SignIn;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import java.io.IOException;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -28,14 +24,14 @@ final class PasskeyService {
     private final Database database;
     private final PasskeyStore store;
     private final Passkeys passkeys;
-    private final Sessions sessions;
+    private final SignIn signIn;
     private final Attempts attempts;
 
-    PasskeyService(Database database, PasskeyStore store, Passkeys passkeys, Sessions sessions, Attempts attempts) {
+    PasskeyService(Database database, PasskeyStore store, Passkeys passkeys, SignIn signIn, Attempts attempts) {
         this.database = database;
         this.store = store;
         this.passkeys = passkeys;
-        this.sessions = sessions;
+        this.signIn = signIn;
         this.attempts = attempts;
     }
 
@@ -61,17 +57,7 @@ final class PasskeyService {
         return database.write(call, tx -> {
             tx.object("ceremony", tx.auditId(), 1);
             return passkeys.beginRegistration(tx, caller.subject(), caller.name())
-                    .map(PasskeyService::reply);
-        });
-    }
-
-    private static Reply reply(Ceremony ceremony) {
-        return Reply.ok(json -> {
-            json.writeStartObject();
-            json.writeFieldName("publicKey");
-            json.writeTree(ceremony.options());
-            json.writeStringField("expiresAt", ceremony.expiresAt().toInstant().toString());
-            json.writeEndObject();
+                    .map(Ceremony::reply);
         });
     }
 
@@ -123,7 +109,7 @@ final class PasskeyService {
                 .compose(v -> database.write(call, tx -> {
                     tx.kind("sign-in");
                     tx.object("ceremony", tx.auditId(), 1);
-                    return passkeys.beginSignIn(tx).map(PasskeyService::reply);
+                    return passkeys.beginSignIn(tx).map(Ceremony::reply);
                 }));
     }
 
@@ -145,38 +131,18 @@ final class PasskeyService {
             tx.object("staff", Principal.NOBODY, 0);
             return tx.refuse(Problem.of("auth.passkeyInvalid"));
         }
-        return store.entrant(tx, proof.get().person()).compose(entrant -> {
-            tx.actor(entrant.staff().id(), entrant.staff().username());
-            tx.object("staff", entrant.staff().id(), 0);
-            return entrant.mayEnter()
-                    ? passkeys.accept(tx, proof.get())
-                            .compose(accepted ->
-                                    accepted ? open(tx, entrant) : tx.refuse(Problem.of("auth.passkeyInvalid")))
-                    : tx.refuse(Problem.of("auth.passkeyInvalid"));
+        UUID person = proof.get().person();
+        return store.owner(tx, person).compose(owner -> {
+            tx.actor(person, owner.username());
+            tx.object("staff", person, 0);
+            return (owner.mayEnter() ? passkeys.accept(tx, proof.get()) : Future.succeededFuture(false))
+                    .compose(accepted -> accepted
+                            ? signIn.openProven(
+                                    tx, person, tx.call().json().path("cookie").asBoolean())
+                            : Future.succeededFuture(Optional.<Reply>empty()))
+                    .compose(opened -> opened.isPresent()
+                            ? Future.succeededFuture(opened.get())
+                            : tx.refuse(Problem.of("auth.passkeyInvalid")));
         });
-    }
-
-    private Future<Reply> open(Tx tx, Entrant entrant) {
-        Staff who = entrant.staff();
-        Sessions.Bearer bearer =
-                new Sessions.Bearer(who.id(), who.username(), Principal.Audience.STAFF, entrant.rights());
-        boolean cookie = tx.call().json().path("cookie").asBoolean();
-        return sessions.open(tx, bearer, cookie, json -> write(json, who));
-    }
-
-    /** The rest of {@code SignedIn} of the contract. */
-    private static void write(JsonGenerator json, Staff who) throws IOException {
-        json.writeBooleanField("mustChangePassword", who.mustChange());
-        json.writeObjectFieldStart("staff");
-        json.writeStringField("id", who.id().toString());
-        json.writeStringField("username", who.username());
-        json.writeStringField("name", who.name());
-        json.writeStringField("branchId", who.branchId().toString());
-        json.writeArrayFieldStart("roles");
-        for (String role : who.roles()) {
-            json.writeString(role);
-        }
-        json.writeEndArray();
-        json.writeEndObject();
     }
 }

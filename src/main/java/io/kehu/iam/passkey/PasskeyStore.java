@@ -1,10 +1,8 @@
 package io.kehu.iam.passkey;
 
 import io.kehu.bus.Call;
-import io.kehu.crypto.Vault;
 import io.kehu.iam.passkey.Passkey.Credential;
 import io.kehu.iam.passkey.RelyingParty.Created;
-import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -62,26 +60,21 @@ final class PasskeyStore {
             RETURNING purpose = $2 AND staff_id IS NOT DISTINCT FROM $3 AND expires_at > kehu.now() AS good""";
 
     /** Whoever comes in by a directory of the bank has his place from there, at each sign-in. */
-    private static final String ENTRANT = "SELECT " + Staff.COLUMNS
-            + ", s.rights, EXISTS (SELECT FROM iam.federated_identity f WHERE f.staff_id = s.id) AS elsewhere FROM "
-            + Staff.TABLES + " WHERE s.id = $1 FOR SHARE OF s";
+    private static final String OWNER = """
+            SELECT s.username, s.state = 'active' AND NOT EXISTS (
+                       SELECT FROM iam.federated_identity f WHERE f.staff_id = s.id) AS may_enter
+            FROM iam.staff s WHERE s.id = $1 FOR UPDATE OF s""";
 
     private final Database database;
-    private final Vault vault;
 
-    /** Somebody whom a passkey has proven. */
-    record Entrant(Staff staff, long rights, boolean elsewhere) {
-        boolean mayEnter() {
-            return staff.state().equals("active") && !elsewhere;
-        }
-    }
+    /** Whom a passkey has proven, and whether that lets him in. */
+    record Owner(String username, boolean mayEnter) {}
 
     /** A passkey that has just been locked, and the branch of its owner. */
     record Locked(long version, UUID branch) {}
 
-    PasskeyStore(Database database, Vault vault) {
+    PasskeyStore(Database database) {
         this.database = database;
-        this.vault = vault;
     }
 
     Future<List<Passkey>> list(Call call, UUID person) {
@@ -192,9 +185,9 @@ final class PasskeyStore {
         return false;
     }
 
-    /** Somebody as he comes in, held until the end of the transaction. */
-    Future<Entrant> entrant(Tx tx, UUID person) {
-        return tx.row(ENTRANT, Tuple.of(person), "auth.passkeyInvalid")
-                .map(row -> new Entrant(Staff.from(row, vault), row.getLong("rights"), row.getBoolean("elsewhere")));
+    /** The owner of a passkey as he stays until the end of the transaction. */
+    Future<Owner> owner(Tx tx, UUID person) {
+        return tx.row(OWNER, Tuple.of(person), "auth.passkeyInvalid")
+                .map(row -> new Owner(row.getString("username"), row.getBoolean("may_enter")));
     }
 }

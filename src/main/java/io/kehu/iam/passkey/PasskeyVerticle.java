@@ -2,7 +2,7 @@ package io.kehu.iam.passkey;
 
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
-import io.kehu.iam.session.Sessions;
+import io.kehu.iam.session.SignIn;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 
@@ -12,9 +12,9 @@ public final class PasskeyVerticle implements Domain {
     public Operations operations(Kernel kernel) {
         PasskeyService service = new PasskeyService(
                 kernel.database(),
-                new PasskeyStore(kernel.database(), kernel.vault()),
+                new PasskeyStore(kernel.database()),
                 Passkeys.of(kernel),
-                Sessions.of(kernel),
+                SignIn.of(kernel),
                 Attempts.of(kernel));
         return Operations.at("iam.passkey")
                 .on("listPasskeys", service::list)

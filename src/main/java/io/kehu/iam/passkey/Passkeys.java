@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Event;
 import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
 import io.kehu.crypto.Sha256;
 import io.kehu.iam.passkey.Passkey.Credential;
 import io.kehu.iam.passkey.RelyingParty.Assertion;
@@ -60,7 +61,17 @@ public final class Passkeys {
      *
      * @param options for the browser's {@code PublicKeyCredential.parse...OptionsFromJSON}
      */
-    public record Ceremony(ObjectNode options, OffsetDateTime expiresAt) {}
+    public record Ceremony(ObjectNode options, OffsetDateTime expiresAt) {
+        public Reply reply() {
+            return Reply.ok(json -> {
+                json.writeStartObject();
+                json.writeFieldName("publicKey");
+                json.writeTree(options);
+                json.writeStringField("expiresAt", expiresAt.toInstant().toString());
+                json.writeEndObject();
+            });
+        }
+    }
 
     Passkeys(PasskeyStore store, @Nullable RelyingParty party, Duration life, WorkerExecutor workers, int queue) {
         this.store = store;
@@ -73,7 +84,7 @@ public final class Passkeys {
     public static Passkeys of(Kernel kernel) {
         Duration life = Duration.ofMinutes(kernel.number("auth.passkeys.ceremonyMinutes"));
         return new Passkeys(
-                new PasskeyStore(kernel.database(), kernel.vault()),
+                new PasskeyStore(kernel.database()),
                 party(kernel, life.toMillis()),
                 life,
                 kernel.vertx().createSharedWorkerExecutor("kehu-passkeys", kernel.number("auth.passkeys.workers")),
@@ -94,21 +105,11 @@ public final class Passkeys {
         return demo ? new RelyingParty("localhost", List.of(page), timeoutMillis) : null;
     }
 
-    /** Whether this bank has passkeys. */
-    public boolean areOn() {
-        return party != null;
-    }
-
     private RelyingParty party() {
         if (party == null) {
             throw Problem.of("passkey.off");
         }
         return party;
-    }
-
-    /** Whether somebody has a passkey that could prove him. */
-    public Future<Boolean> has(Tx tx, UUID person) {
-        return store.credentials(tx, person, false).map(found -> areOn() && !found.isEmpty());
     }
 
     /**
