@@ -29,7 +29,13 @@ class DrainTest {
 
     @Test
     void aNodeThatStopsUnderLoadFailsNoRequest() throws Exception {
-        TestKehu kehu = TestKehu.prepare(Map.of("KEHU_HTTP_DRAIN_MILLIS", "8000"));
+        TestKehu kehu = TestKehu.prepare(Map.of(
+                "KEHU_HTTP_DRAIN_MILLIS",
+                "8000",
+                "KEHU_RATE_PER_ADDRESS_PER_SECOND",
+                "100000",
+                "KEHU_RATE_PER_SUBJECT_PER_SECOND",
+                "100000"));
         Deployment node = kehu.addNode(kehu.settings());
         kehu.headOffice();
         Caller caller = kehu.caller("administrator");
@@ -112,7 +118,13 @@ class DrainTest {
     /** A node with HTTP in front of two with domains only; the first of these stops while everybody works. */
     @Test
     void aNodeOfDomainsThatStopsUnderLoadFailsNoRequestAndLosesOrRepeatsNoCommand() throws Exception {
-        TestKehu kehu = TestKehu.prepare(Map.of("KEHU_HTTP_DRAIN_MILLIS", "8000"));
+        TestKehu kehu = TestKehu.prepare(Map.of(
+                "KEHU_HTTP_DRAIN_MILLIS",
+                "8000",
+                "KEHU_RATE_PER_ADDRESS_PER_SECOND",
+                "100000",
+                "KEHU_RATE_PER_SUBJECT_PER_SECOND",
+                "100000"));
         try (kehu) {
             List<Integer> ports = List.of(TestServers.freePort(), TestServers.freePort(), TestServers.freePort());
             List<String> members =
