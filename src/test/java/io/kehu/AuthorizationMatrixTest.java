@@ -172,6 +172,9 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "resetStaffPassword",
                 (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation) + "/password-reset"));
+        fixtures.put(
+                "resetStaffFactors",
+                (cast, relation) -> new Request("/v1/staff/" + cast.people.get(relation) + "/factor-reset"));
         fixtures.put("listStaff", (cast, relation) -> {
             UUID person = cast.people.get(relation);
             return new Request("/v1/staff?limit=200").mustShow(person);

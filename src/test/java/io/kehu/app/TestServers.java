@@ -27,6 +27,11 @@ public final class TestServers {
 
     private TestServers() {}
 
+    /** Where the servers of this JVM keep their data and logs. */
+    public static Path folder() {
+        return Path.of(System.getProperty("kehu.test.servers", "target/servers"));
+    }
+
     /** Settings in test mode with random HTTP ports, empty folders and a fresh, migrated database. */
     public static Settings settings() {
         return settings(Map.of());
@@ -109,7 +114,7 @@ public final class TestServers {
         static final Settings SETTINGS = Boolean.getBoolean("kehu.test.containers") ? containers() : embedded();
 
         private static Settings embedded() {
-            Path folder = Path.of("target", "servers").toAbsolutePath();
+            Path folder = folder().toAbsolutePath();
             Map<String, String> environment = environment();
             environment.put(
                     "KEHU_POSTGRESQL_DATA_FOLDER", folder.resolve("postgresql").toString());

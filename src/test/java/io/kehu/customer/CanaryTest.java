@@ -185,8 +185,8 @@ class CanaryTest {
                 .as("bytes of files")
                 .isGreaterThan(PEOPLE * 60L);
         searchFiles(kehu.settings().log().folder());
-        searchFiles(Path.of("target", "servers", "log"));
-        searchFiles(Path.of("target", "servers", "redis"));
+        searchFiles(TestServers.folder().resolve("log"));
+        searchFiles(TestServers.folder().resolve("redis"));
         searchFiles(Path.of("target", "surefire-reports"));
         System.out.println(
                 NEEDLES.size() + " needles were looked for in " + (System.nanoTime() - began) / 1_000_000 + " ms");

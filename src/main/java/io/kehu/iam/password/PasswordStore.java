@@ -32,6 +32,10 @@ final class PasswordStore {
             UPDATE iam.staff SET password_hash = $2, rights = rights + 1 WHERE id = $1
             RETURNING id, rights, version, branch_id""";
 
+    private static final String FORGET_FACTORS = "SELECT iam.forget_factors($1)";
+    private static final String TURN_OUT =
+            "UPDATE iam.staff SET rights = rights + 1 WHERE id = $1 RETURNING id, rights, version, branch_id";
+
     private static final String REVOKE = "INSERT INTO kehu.revocation (subject_id, min_version) VALUES ($1, $2)";
     private static final String END_SESSIONS = """
             UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'password'
@@ -96,6 +100,13 @@ final class PasswordStore {
     Future<Row> close(Tx tx, UUID staff, String noPassword, Buffer tokenHash, OffsetDateTime end) {
         return tx.query(MAKE, Tuple.of(staff, tokenHash, tx.principal().subject(), end))
                 .compose(v -> tx.row(CLOSE, Tuple.of(staff, noPassword), "staff.notFound"))
+                .compose(row -> end(tx, row, null));
+    }
+
+    /** Takes all second factors from an account, with the codes for recovery, and ends its sessions. */
+    Future<Row> forgetFactors(Tx tx, UUID staff) {
+        return tx.query(FORGET_FACTORS, Tuple.of(staff))
+                .compose(v -> tx.row(TURN_OUT, Tuple.of(staff), "staff.notFound"))
                 .compose(row -> end(tx, row, null));
     }
 

@@ -26,6 +26,7 @@ public final class PasswordVerticle implements Domain {
         return Operations.at("iam.password")
                 .on("changePassword", service::change)
                 .on("resetStaffPassword", resets::make)
-                .on("redeemPasswordReset", resets::redeem);
+                .on("redeemPasswordReset", resets::redeem)
+                .on("resetStaffFactors", resets::factors);
     }
 }

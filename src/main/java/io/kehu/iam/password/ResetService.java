@@ -93,16 +93,38 @@ final class ResetService {
                         }));
     }
 
+    /**
+     * Takes somebody else's second factors, for whoever has lost the device; his sessions end, and where a role needs one he
+     * enrols anew. Problems: staff.notFound, staff.ownReset, staff.notActive.
+     */
+    Future<Reply> factors(Call call) {
+        UUID id = call.id("staffId");
+        return database.write(
+                call,
+                tx -> store.locked(tx, id)
+                        .compose(row -> mayBeHelped(tx, id, row))
+                        .compose(v -> staff.hold(tx, id))
+                        .compose(v -> {
+                            tx.kind("key");
+                            tx.weighs(null, 1L);
+                            return store.forgetFactors(tx, id).map(row -> PasswordService.told(tx, row));
+                        }));
+    }
+
     private static Future<Void> mayBeReset(Tx tx, UUID id, Row row) {
+        return mayBeHelped(tx, id, row)
+                .compose(v -> row.getBoolean("elsewhere")
+                        ? Future.failedFuture(Problem.of("staff.passwordElsewhere"))
+                        : Future.succeededFuture());
+    }
+
+    private static Future<Void> mayBeHelped(Tx tx, UUID id, Row row) {
         if (id.equals(tx.principal().subject())) {
             return Future.failedFuture(Problem.of("staff.ownReset"));
         }
-        if (!row.getString("state").equals("active")) {
-            return Future.failedFuture(Problem.of("staff.notActive"));
-        }
-        return row.getBoolean("elsewhere")
-                ? Future.failedFuture(Problem.of("staff.passwordElsewhere"))
-                : Future.succeededFuture();
+        return row.getString("state").equals("active")
+                ? Future.succeededFuture()
+                : Future.failedFuture(Problem.of("staff.notActive"));
     }
 
     private static Buffer hash(String token) {

@@ -213,6 +213,7 @@ class OnePersonAloneTest {
                     }
                 }
                 case 14 -> heard(reset(by, any(accounts).id));
+                case 16 -> heard(by.post("/v1/staff/" + any(accounts).id + "/factor-reset", null));
                 case 15 -> heard(reset(by, HONEST.get(random.nextInt(HONEST.size()))));
                 default -> decide(by, "/approve", "{}");
             }

@@ -8,6 +8,8 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
+import io.kehu.iam.factor.TestFactors;
+import io.kehu.iam.factor.TestFactors.Person;
 import io.kehu.iam.staff.DemoStaff;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -401,5 +403,52 @@ class ResetTest {
                 .isEqualTo(kehu.<UUID>value("SELECT iam.hand(?::uuid)", other));
         assertThat(kehu.<UUID>value("SELECT iam.hand(?::uuid)", administrator.id))
                 .isEqualTo(administrator.id);
+    }
+
+    @Test
+    void whoHasLostEveryFactorIsHelpedByAnotherPersonAndComesInByPasswordAgain() {
+        Person person = TestFactors.aPerson(kehu, "analyst");
+        Caller caller = kehu.with(
+                TestFactors.login(kehu, person).is(200).at("/accessToken").asText());
+        TestFactors.enrol(kehu, caller);
+        TestFactors.login(kehu, person).is(401, "auth.factorRequired");
+
+        String path = "/v1/staff/" + person.id() + "/factor-reset";
+        administrator
+                .post("/v1/staff/" + administrator.id + "/factor-reset", null)
+                .is(409, "staff.ownReset");
+        administrator
+                .post("/v1/staff/" + UUID.randomUUID() + "/factor-reset", null)
+                .is(404, "staff.notFound");
+        administrator.post(path, null, "Dry-Run", "true").is(204);
+        TestFactors.login(kehu, person).is(401, "auth.factorRequired");
+        administrator.post(path, null).is(204);
+
+        await().atMost(A_LITTLE)
+                .untilAsserted(() -> caller.get("/v1/auth/factors").is(401, "auth.revoked"));
+        TestFactors.login(kehu, person).is(200);
+        assertThat(kehu.<Long>value(
+                        "SELECT (SELECT count(*) FROM iam.factor WHERE staff_id = ?) + (SELECT count(*) FROM iam.recovery_code WHERE staff_id = ?)",
+                        person.id(),
+                        person.id()))
+                .isZero();
+        assertThat(kehu.<String>value(
+                        "SELECT kind FROM kehu.audit WHERE operation = 'resetStaffFactors' AND object_id = ?",
+                        person.id()))
+                .isEqualTo("key");
+    }
+
+    @Test
+    void whereFourEyesAreAskedForFactorsAreOnlyTakenByTwo() {
+        Person person = TestFactors.aPerson(kehu, "analyst");
+        TestFactors.enrol(
+                kehu,
+                kehu.with(TestFactors.login(kehu, person)
+                        .is(200)
+                        .at("/accessToken")
+                        .asText()));
+        kehu.sql("UPDATE iam.approval_policy SET enabled = true WHERE code = 'staff-rights'");
+        administrator.post("/v1/staff/" + person.id() + "/factor-reset", null).is(202);
+        TestFactors.login(kehu, person).is(401, "auth.factorRequired");
     }
 }
