@@ -200,10 +200,11 @@ final class Engine implements Callable<Engine.Result> {
     }
 
     private void turn(long nanos) throws IOException {
-        if (nanos < 1_000_000) {
+        if (nanos <= 0) {
             selector.selectNow();
         } else {
-            selector.select(nanos / 1_000_000);
+            // At least a millisecond: to look again and again until the next one is due would take a core from the server.
+            selector.select(Math.max(1, nanos / 1_000_000));
         }
         var keys = selector.selectedKeys();
         for (SelectionKey key : keys) {
