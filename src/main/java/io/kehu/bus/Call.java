@@ -2,6 +2,7 @@ package io.kehu.bus;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.vertx.core.Future;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -93,6 +94,11 @@ public record Call(
 
     public long remainingMillis() {
         return deadlineMillis - deadlineIn(0);
+    }
+
+    /** For what proves, sends or counts something: it cannot be tried out. Problems: request.noDryRun. */
+    public Future<Void> mustBeReal() {
+        return mode == Mode.EXECUTE ? Future.succeededFuture() : Future.failedFuture(Problem.of("request.noDryRun"));
     }
 
     /** The body of an operation that must have one. */

@@ -157,6 +157,15 @@ public final class Json {
         return Buffer.buffer(bytes.toByteArray());
     }
 
+    /** Writes a field that is an array of texts. */
+    public static void strings(JsonGenerator json, String name, Iterable<?> values) throws IOException {
+        json.writeArrayFieldStart(name);
+        for (Object value : values) {
+            json.writeString(value.toString());
+        }
+        json.writeEndArray();
+    }
+
     public static String text(JsonNode node) {
         return node.toString();
     }

@@ -1,5 +1,6 @@
 package io.kehu.cache;
 
+import io.kehu.bus.Problem;
 import io.kehu.crypto.Sha256;
 import io.vertx.core.Future;
 import io.vertx.redis.client.Response;
@@ -127,6 +128,16 @@ public final class RateLimit {
      * @param remaining how many permits are left at this moment
      */
     public record Decision(boolean allowed, long retryAfterMillis, long remaining) {}
+
+    /** One permit by {@link #take}, or a refusal that says how long to wait. Problems: request.tooManyRequests. */
+    public Future<Void> admit(String bucket, String key) {
+        return take(bucket, key, 1)
+                .compose(decision -> decision.allowed()
+                        ? Future.succeededFuture()
+                        : Future.failedFuture(Problem.of(
+                                "request.tooManyRequests",
+                                Long.toString(Math.max(1, (decision.retryAfterMillis() + 999) / 1000)))));
+    }
 
     /** Exact over all nodes while Redis answers, by this node's own count otherwise. Never fails. */
     public Future<Decision> take(String bucket, String key, int cost) {

@@ -150,11 +150,7 @@ final class ImportService {
             json.writeObject(found.percent());
             json.writeBooleanField("cancelAsked", found.cancelAsked());
             json.writeStringField("errorCode", found.errorCode());
-            json.writeArrayFieldStart("errorArgs");
-            for (String arg : found.errorArgs()) {
-                json.writeString(arg);
-            }
-            json.writeEndArray();
+            Json.strings(json, "errorArgs", found.errorArgs());
             json.writeStringField("createdAt", instant(found.createdAt()));
             json.writeStringField("startedAt", instant(found.startedAt()));
             json.writeStringField("endedAt", instant(found.endedAt()));

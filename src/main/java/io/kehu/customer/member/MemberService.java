@@ -119,30 +119,15 @@ final class MemberService {
         Claim claim = Claim.of(call.json(), clock.now().atZoneSameInstant(zone).toLocalDate());
         UUID id = Ids.next();
         String code = String.format(Locale.ROOT, "%06d", RANDOM.nextInt(CODES));
-        return mustBeReal(call)
-                .compose(v -> limit(call))
+        return call.mustBeReal()
+                .compose(v -> rates.admit(
+                        RateLimit.LOGIN_PER_ADDRESS,
+                        "register " + Network.source(call.meta().address())))
                 .compose(v -> channel.ready())
                 .compose(v -> customers.byIdentity(
                         call, seals.document(claim.idType, claim.idNumber), seals.phone(claim.phone)))
                 .map(found -> found.filter(claim::isNameOf).map(Customer::id))
                 .compose(customer -> begin(call, id, customer, code, claim.phone));
-    }
-
-    /** What is sent cannot be tried out. */
-    private static Future<Void> mustBeReal(Call call) {
-        return call.mode() == Call.Mode.EXECUTE
-                ? Future.succeededFuture()
-                : Future.failedFuture(Problem.of("request.noDryRun"));
-    }
-
-    private Future<Void> limit(Call call) {
-        String source = "register " + Network.source(call.meta().address());
-        return rates.take(RateLimit.LOGIN_PER_ADDRESS, source, 1)
-                .compose(decision -> decision.allowed()
-                        ? Future.succeededFuture()
-                        : Future.failedFuture(Problem.of(
-                                "request.tooManyRequests",
-                                Long.toString(Math.max(1, (decision.retryAfterMillis() + 999) / 1000)))));
     }
 
     private Future<Reply> begin(Call call, UUID id, Optional<UUID> customer, String code, String phone) {

@@ -203,11 +203,7 @@ record Approval(
         }
         if (code != null) {
             json.writeStringField("code", code);
-            json.writeArrayFieldStart("args");
-            for (String arg : args) {
-                json.writeString(arg);
-            }
-            json.writeEndArray();
+            Json.strings(json, "args", args);
         }
     }
 }

@@ -1,9 +1,9 @@
 package io.kehu.iam.factor;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Ids;
+import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Mask;
@@ -15,10 +15,8 @@ import io.kehu.iam.session.SignIn;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
-import java.util.List;
 import java.util.OptionalLong;
 import java.util.UUID;
 
@@ -75,11 +73,7 @@ final class FactorService {
                                 factor.toJson(json);
                             }
                             json.writeEndArray();
-                            json.writeArrayFieldStart("methods");
-                            for (String method : standing.methods()) {
-                                json.writeString(method);
-                            }
-                            json.writeEndArray();
+                            Json.strings(json, "methods", standing.methods());
                             json.writeNumberField("recoveryCodes", standing.recoveryCodes());
                             json.writeBooleanField("roleNeedsOne", standing.mustEnrol());
                             json.writeEndObject();
@@ -111,7 +105,7 @@ final class FactorService {
      * request.noDryRun.
      */
     Future<Reply> enrolSms(Call call) {
-        return mustBeReal(call)
+        return call.mustBeReal()
                 .compose(v -> codes.ready())
                 .compose(v -> store.owner(call, caller(call)))
                 .compose(owner -> owner.phone() == null
@@ -142,13 +136,6 @@ final class FactorService {
         tx.object("factor", factor.id(), factor.version());
     }
 
-    /** What is sent or proven cannot be tried out. */
-    private static Future<Void> mustBeReal(Call call) {
-        return call.mode() == Call.Mode.EXECUTE
-                ? Future.succeededFuture()
-                : Future.failedFuture(Problem.of("request.noDryRun"));
-    }
-
     /**
      * Confirms a factor by its first code; from then on it counts, in the place of an older one of its kind. Problems:
      * factor.notFound, factor.proofWrong, request.noDryRun.
@@ -156,7 +143,7 @@ final class FactorService {
     Future<Reply> confirm(Call call) {
         UUID staff = caller(call);
         String code = call.json().get("code").textValue();
-        return mustBeReal(call)
+        return call.mustBeReal()
                 .compose(v -> database.write(
                         call,
                         tx -> store.pending(tx, staff, call.id("factorId"))
@@ -179,18 +166,10 @@ final class FactorService {
                         json.writeStartObject();
                         json.writeFieldName("factor");
                         factor.toJson(json);
-                        recoveryCodes(json, codes);
+                        Json.strings(json, "recoveryCodes", codes);
                         json.writeEndObject();
                     });
                 }));
-    }
-
-    private static void recoveryCodes(JsonGenerator json, List<String> codes) throws IOException {
-        json.writeArrayFieldStart("recoveryCodes");
-        for (String code : codes) {
-            json.writeString(code);
-        }
-        json.writeEndArray();
     }
 
     /** Removes one of the caller's factors; with the last one its codes for recovery go. Problems: factor.notFound. */
@@ -215,7 +194,7 @@ final class FactorService {
     /** Ten new codes for recovery in the place of the old ones. Problems: factor.noneYet, request.noDryRun. */
     Future<Reply> renewRecovery(Call call) {
         UUID staff = caller(call);
-        return mustBeReal(call)
+        return call.mustBeReal()
                 .compose(v -> database.write(
                         call,
                         tx -> store.standing(tx, staff)
@@ -227,7 +206,7 @@ final class FactorService {
                                     tx.object("staff", staff, 0);
                                     return Reply.ok(json -> {
                                         json.writeStartObject();
-                                        recoveryCodes(json, codes);
+                                        Json.strings(json, "recoveryCodes", codes);
                                         json.writeEndObject();
                                     });
                                 })));
@@ -320,7 +299,7 @@ final class FactorService {
 
     /** The same for fresh proof in the caller's session. Problems: passkey.notFound, passkey.off, request.noDryRun. */
     Future<Reply> startStepUpPasskey(Call call) {
-        return mustBeReal(call)
+        return call.mustBeReal()
                 .compose(v -> begin(call, caller(call), call.principal().name()));
     }
 
@@ -353,7 +332,7 @@ final class FactorService {
      * request.noDryRun.
      */
     Future<Reply> sendStepUpCode(Call call) {
-        return mustBeReal(call)
+        return call.mustBeReal()
                 .compose(v -> codes.ready())
                 .compose(v -> send(call, caller(call), call.principal().name(), "factor.notFound"));
     }

@@ -50,11 +50,6 @@ public final class Factors {
                 Attempts.of(kernel));
     }
 
-    /** The methods by which somebody can prove himself, the best first: those of his factors, or {@code password} without any. */
-    public Future<List<String>> methods(Tx tx, UUID staff) {
-        return store.standing(tx, staff).map(FactorStore.Standing::methods);
-    }
-
     /**
      * Says that somebody has a factor more: he may be free to work now, and gets codes for recovery if he has none.
      *

@@ -3,6 +3,7 @@ package io.kehu.iam.federation;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
+import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
@@ -23,7 +24,6 @@ import io.kehu.sql.Past;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import java.nio.charset.StandardCharsets;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
@@ -36,12 +36,10 @@ import org.jspecify.annotations.Nullable;
 /** The rules of signing in with an account elsewhere. */
 final class FederationService {
     private static final Duration FLOW_LIFE = Duration.ofMinutes(10);
-    private static final int SECRET_BYTES = 32;
     /** Seals what a sign-in under way has to remember. */
     private static final String FLOW = "oidc.flow";
 
     private static final String READ = "role:read";
-    private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Database database;
     private final FederationStore store;
@@ -139,21 +137,15 @@ final class FederationService {
         }
     }
 
-    private static String secret() {
-        byte[] bytes = new byte[SECRET_BYTES];
-        RANDOM.nextBytes(bytes);
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
-    }
-
     /**
      * Begins a sign-in at an identity provider. Problems: auth.providerUnknown, auth.providerUnavailable,
      * request.tooManyRequests, request.noDryRun.
      */
     Future<Reply> startOidc(Call call) {
         OidcProvider known = provider(call);
-        Flow flow = new Flow(secret(), secret());
-        String state = secret();
-        String mine = secret();
+        Flow flow = new Flow(Ids.secret(), Ids.secret());
+        String state = Ids.secret();
+        String mine = Ids.secret();
         return attempts.admit(call, "oidc")
                 .compose(v -> known.authorizationUrl(state, flow.nonce, flow.challenge()))
                 .compose(url -> database.write(call, tx -> {

@@ -2,6 +2,7 @@ package io.kehu.iam.federation;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.bus.Json;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -48,11 +49,7 @@ record GroupMapping(
         json.writeStartObject();
         json.writeStringField("source", source);
         json.writeStringField("group", group);
-        json.writeArrayFieldStart("roles");
-        for (String role : roles) {
-            json.writeString(role);
-        }
-        json.writeEndArray();
+        Json.strings(json, "roles", roles);
         if (branchId != null) {
             json.writeStringField("branchId", branchId.toString());
         }

@@ -3,6 +3,7 @@ package io.kehu.iam.grant;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.iam.role.Permissions;
 import io.vertx.sqlclient.Row;
@@ -92,21 +93,13 @@ record Gift(
 
     /** Writes the fields into an object begun by the caller. */
     void fields(JsonGenerator json) throws IOException {
-        array(json, "roles", roles);
-        array(json, "permissions", permissions);
-        array(json, "branchIds", branchIds);
-        array(json, "customerIds", customerIds);
+        Json.strings(json, "roles", roles);
+        Json.strings(json, "permissions", permissions);
+        Json.strings(json, "branchIds", branchIds);
+        Json.strings(json, "customerIds", customerIds);
         instant(json, "startsAt", startsAt);
         instant(json, "endsAt", endsAt);
         json.writeStringField("reason", reason);
-    }
-
-    private static void array(JsonGenerator json, String name, List<?> values) throws IOException {
-        json.writeArrayFieldStart(name);
-        for (Object value : values) {
-            json.writeString(value.toString());
-        }
-        json.writeEndArray();
     }
 
     static void instant(JsonGenerator json, String name, @Nullable OffsetDateTime time) throws IOException {

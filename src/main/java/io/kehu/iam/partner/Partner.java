@@ -3,6 +3,7 @@ package io.kehu.iam.partner;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Json;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.time.OffsetDateTime;
@@ -129,20 +130,12 @@ record Partner(
         json.writeStringField("name", name);
         json.writeStringField("purpose", purpose);
         json.writeStringField("state", state);
-        strings(json, "permissions", permissions);
-        strings(json, "networks", networks);
+        Json.strings(json, "permissions", permissions);
+        Json.strings(json, "networks", networks);
         if (branchId != null) {
             json.writeStringField("branchId", branchId.toString());
         }
         json.writeNumberField("version", version);
         json.writeStringField("since", since.toInstant().toString());
-    }
-
-    static void strings(JsonGenerator json, String name, Iterable<?> values) throws IOException {
-        json.writeArrayFieldStart(name);
-        for (Object value : values) {
-            json.writeString(value.toString());
-        }
-        json.writeEndArray();
     }
 }

@@ -6,9 +6,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.security.MessageDigest;
-import java.security.SecureRandom;
 import java.time.OffsetDateTime;
-import java.util.Base64;
 import java.util.UUID;
 
 /**
@@ -19,8 +17,6 @@ import java.util.UUID;
  */
 record PartnerKey(UUID id, UUID partnerId, Buffer hash, OffsetDateTime createdAt, OffsetDateTime expiresAt) {
     private static final String COLUMN = "partner.key";
-    private static final int SECRET_BYTES = 32;
-    private static final SecureRandom RANDOM = new SecureRandom();
 
     static PartnerKey from(Row row) {
         return new PartnerKey(
@@ -29,12 +25,6 @@ record PartnerKey(UUID id, UUID partnerId, Buffer hash, OffsetDateTime createdAt
                 row.getBuffer("secret_hash"),
                 row.getOffsetDateTime("valid_from"),
                 row.getOffsetDateTime("expires_at"));
-    }
-
-    static String newSecret() {
-        byte[] bytes = new byte[SECRET_BYTES];
-        RANDOM.nextBytes(bytes);
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
     }
 
     static Buffer hash(Vault vault, String secret) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
+import io.kehu.bus.Json;
 import io.kehu.bus.Network;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
@@ -132,7 +133,7 @@ final class PartnerService {
     /** Makes a key and tells its secret once. Problems: partner.notFound, partner.keysTaken. */
     Future<Reply> createKey(Call call) {
         UUID partner = call.id("partnerId");
-        String secret = PartnerKey.newSecret();
+        String secret = Ids.secret();
         return database.write(
                 call,
                 tx -> store.locked(tx, partner)
@@ -281,8 +282,8 @@ final class PartnerService {
             json.writeStartObject();
             json.writeStringField("id", principal.subject().toString());
             json.writeStringField("name", principal.name());
-            Partner.strings(json, "permissions", new TreeSet<>(principal.permissions()));
-            Partner.strings(json, "networks", principal.networks());
+            Json.strings(json, "permissions", new TreeSet<>(principal.permissions()));
+            Json.strings(json, "networks", principal.networks());
             json.writeEndObject();
         }));
     }

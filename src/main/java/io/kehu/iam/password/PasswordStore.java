@@ -1,6 +1,7 @@
 package io.kehu.iam.password;
 
 import io.kehu.bus.Call;
+import io.kehu.iam.session.Sessions;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -12,7 +13,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import org.jspecify.annotations.Nullable;
 
 /** SQL of passwords and of their resets. */
 final class PasswordStore {
@@ -36,11 +36,6 @@ final class PasswordStore {
     private static final String TURN_OUT =
             "UPDATE iam.staff SET rights = rights + 1 WHERE id = $1 RETURNING id, rights, version, branch_id";
 
-    private static final String REVOKE = "INSERT INTO kehu.revocation (subject_id, min_version) VALUES ($1, $2)";
-    private static final String END_SESSIONS = """
-            UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = 'password'
-            WHERE subject_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL""";
-
     private static final String LOCK = """
             SELECT s.state, EXISTS (SELECT FROM iam.federated_identity f WHERE f.staff_id = s.id) AS elsewhere
             FROM iam.staff s WHERE s.id = $1 FOR UPDATE OF s""";
@@ -57,10 +52,15 @@ final class PasswordStore {
     private static final String LOCK_ACTIVE = "SELECT FROM iam.staff WHERE id = $1 AND state = 'active' FOR UPDATE";
     private static final String USE = "UPDATE iam.password_reset r SET used_at = kehu.now() WHERE " + OPEN;
 
-    private final Database database;
+    /** Why the sessions ended. */
+    private static final String WHY = "password";
 
-    PasswordStore(Database database) {
+    private final Database database;
+    private final Sessions sessions;
+
+    PasswordStore(Database database, Sessions sessions) {
         this.database = database;
+        this.sessions = sessions;
     }
 
     Future<Account> account(Call call, UUID id) {
@@ -79,13 +79,12 @@ final class PasswordStore {
     /** Sets a password if the old one still counts, and makes worthless all that was issued under it. */
     Future<Row> change(Tx tx, Account account, String hash, UUID ownSession) {
         return tx.row(CHANGE, Tuple.of(account.id(), hash, account.hash()), "auth.passwordWrong")
-                .compose(row -> end(tx, row, ownSession));
+                .compose(row -> sessions.endOthers(tx, row.getUUID("id"), row.getLong("rights"), WHY, ownSession)
+                        .map(row));
     }
 
-    private static Future<Row> end(Tx tx, Row row, @Nullable UUID exceptSession) {
-        UUID id = row.getUUID("id");
-        return tx.query(REVOKE, Tuple.of(id, row.getLong("rights")))
-                .compose(v -> tx.query(END_SESSIONS, Tuple.of(id, exceptSession)))
+    private Future<Row> endAll(Tx tx, Row row) {
+        return sessions.endAll(tx, row.getUUID("id"), row.getLong("rights"), WHY)
                 .map(row);
     }
 
@@ -100,14 +99,14 @@ final class PasswordStore {
     Future<Row> close(Tx tx, UUID staff, String noPassword, Buffer tokenHash, OffsetDateTime end) {
         return tx.query(MAKE, Tuple.of(staff, tokenHash, tx.principal().subject(), end))
                 .compose(v -> tx.row(CLOSE, Tuple.of(staff, noPassword), "staff.notFound"))
-                .compose(row -> end(tx, row, null));
+                .compose(row -> endAll(tx, row));
     }
 
     /** Takes all second factors from an account, with the codes for recovery, and ends its sessions. */
     Future<Row> forgetFactors(Tx tx, UUID staff) {
         return tx.query(FORGET_FACTORS, Tuple.of(staff))
                 .compose(v -> tx.row(TURN_OUT, Tuple.of(staff), "staff.notFound"))
-                .compose(row -> end(tx, row, null));
+                .compose(row -> endAll(tx, row));
     }
 
     /** The account that a token opens now. */
@@ -129,6 +128,6 @@ final class PasswordStore {
     }
 
     Future<Row> renew(Tx tx, Account account, String hash) {
-        return tx.row(RENEW, Tuple.of(account.id(), hash), "staff.notFound").compose(row -> end(tx, row, null));
+        return tx.row(RENEW, Tuple.of(account.id(), hash), "staff.notFound").compose(row -> endAll(tx, row));
     }
 }

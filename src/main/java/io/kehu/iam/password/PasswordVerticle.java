@@ -2,6 +2,7 @@ package io.kehu.iam.password;
 
 import io.kehu.bus.Operations;
 import io.kehu.iam.session.Attempts;
+import io.kehu.iam.session.Sessions;
 import io.kehu.iam.staff.StaffEntry;
 import io.kehu.iam.staff.StaffVerticle;
 import io.kehu.kernel.Domain;
@@ -12,7 +13,7 @@ import java.time.Duration;
 public final class PasswordVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        PasswordStore store = new PasswordStore(kernel.database());
+        PasswordStore store = new PasswordStore(kernel.database(), Sessions.of(kernel));
         PasswordService service = new PasswordService(
                 kernel.database(), store, kernel.passwords(), StaffVerticle.passwordRules(kernel), Attempts.of(kernel));
         ResetService resets = new ResetService(

@@ -1,6 +1,7 @@
 package io.kehu.iam.password;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
@@ -13,10 +14,8 @@ import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.OffsetDateTime;
-import java.util.Base64;
 import java.util.UUID;
 
 /**
@@ -25,11 +24,6 @@ import java.util.UUID;
  * approved what the account may do it counts as his (iam.held_account), beside those it counted as before.
  */
 final class ResetService {
-    /** 256 bits: nobody guesses it, so that a fast hash keeps it. */
-    private static final int TOKEN_BYTES = 32;
-
-    private static final SecureRandom RANDOM = new SecureRandom();
-
     private final Database database;
     private final PasswordStore store;
     private final StaffEntry staff;
@@ -67,9 +61,7 @@ final class ResetService {
      */
     Future<Reply> make(Call call) {
         UUID id = call.id("staffId");
-        byte[] random = new byte[TOKEN_BYTES];
-        RANDOM.nextBytes(random);
-        String token = Base64.getUrlEncoder().withoutPadding().encodeToString(random);
+        String token = Ids.secret();
         return database.write(
                 call,
                 tx -> store.locked(tx, id)

@@ -2,6 +2,7 @@ package io.kehu.iam.right;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.kehu.bus.Call;
+import io.kehu.bus.Json;
 import io.kehu.bus.Principal.Audience;
 import io.kehu.bus.Principal.Scope;
 import io.kehu.bus.Problem;
@@ -104,8 +105,8 @@ final class RightService {
                 sources.stream()
                         .filter(source -> source.scope() != Scope.NONE || source.places())
                         .toList());
-        ids(json, "branchIds", staff.getArrayOfUUIDs("branch_ids"));
-        ids(json, "customerIds", staff.getArrayOfUUIDs("customer_ids"));
+        Json.strings(json, "branchIds", List.of(staff.getArrayOfUUIDs("branch_ids")));
+        Json.strings(json, "customerIds", List.of(staff.getArrayOfUUIDs("customer_ids")));
         TreeMap<String, List<Source>> by = new TreeMap<>();
         for (Source source : sources) {
             source.permissions()
@@ -186,14 +187,6 @@ final class RightService {
             return "permission";
         }
         return question.object != null && !seen ? "scope" : null;
-    }
-
-    private static void ids(JsonGenerator json, String name, UUID[] ids) throws IOException {
-        json.writeArrayFieldStart(name);
-        for (UUID id : ids) {
-            json.writeString(id.toString());
-        }
-        json.writeEndArray();
     }
 
     /** Who holds a permission at this moment, by sign-in name. Problems: request.invalid, request.cursorInvalid. */

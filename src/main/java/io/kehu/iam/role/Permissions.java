@@ -3,6 +3,7 @@ package io.kehu.iam.role;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
@@ -46,17 +47,9 @@ public final class Permissions {
             json.writeStringField("kind", kind == Kind.FIELD ? "field" : "operation");
             json.writeStringField("nameEn", nameEn);
             json.writeStringField("nameZh", nameZh);
-            texts(json, "operations", operations);
-            texts(json, "fields", fields);
+            Json.strings(json, "operations", operations);
+            Json.strings(json, "fields", fields);
             json.writeEndObject();
-        }
-
-        private static void texts(JsonGenerator json, String name, List<String> texts) throws IOException {
-            json.writeArrayFieldStart(name);
-            for (String text : texts) {
-                json.writeString(text);
-            }
-            json.writeEndArray();
         }
     }
 

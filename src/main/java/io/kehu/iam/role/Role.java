@@ -3,6 +3,7 @@ package io.kehu.iam.role;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Json;
 import io.kehu.bus.Principal.Scope;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
@@ -103,7 +104,10 @@ record Role(
         return texts;
     }
 
-    /** Whether this role lets its holders do or see anything, or call from anywhere, that the other does not, or no longer asks them for a factor. */
+    /**
+     * Whether this role lets its holders do or see anything, or call from anywhere, that the other does not, or no longer asks
+     * them for a factor.
+     */
     boolean exceeds(Role other) {
         return scope.compareTo(other.scope) > 0
                 || !other.permissions.containsAll(permissions)
@@ -117,16 +121,8 @@ record Role(
         json.writeStringField("nameEn", nameEn);
         json.writeStringField("nameZh", nameZh);
         json.writeStringField("scope", scope.name().toLowerCase(Locale.ROOT));
-        json.writeArrayFieldStart("permissions");
-        for (String permission : permissions) {
-            json.writeString(permission);
-        }
-        json.writeEndArray();
-        json.writeArrayFieldStart("networks");
-        for (String network : networks) {
-            json.writeString(network);
-        }
-        json.writeEndArray();
+        Json.strings(json, "permissions", permissions);
+        Json.strings(json, "networks", networks);
         json.writeStringField("secondFactor", Boolean.TRUE.equals(secondFactor) ? "required" : "optional");
         json.writeBooleanField("builtIn", builtIn);
         json.writeNumberField("version", version);

@@ -60,12 +60,12 @@ final class RoleService {
     }
 
     /**
-     *      * Changes name, scope, permissions, networks or second factor; tokens of those who hold the role are worthless within a second, or where
-     * only its networks change hold in the new ones. Nobody adds to a role that he holds: that would be a way to give oneself
-     * rights. Nor does anybody shut himself out, who might be the last one to let people in. Problems: request.invalid (an
-     * unknown permission, no network), role.notFound, request.stale, role.ownRights, role.shutsOut,
+     * Changes name, scope, permissions, networks or second factor; tokens of those who hold the role are worthless within a
+     * second, or where only its networks change hold in the new ones. Nobody adds to a role that he holds: that would be a way
+     * to give oneself rights. Nor does anybody shut himself out, who might be the last one to let people in. Problems:
+     * request.invalid (an unknown permission, no network), role.notFound, request.stale, role.ownRights, role.shutsOut,
      * role.administratorNeeds, duty.conflict.
-     *      */
+     */
     Future<Reply> change(Call call) {
         permissions.mustExist("/permissions", call.json().path("permissions"));
         return database.write(

@@ -9,6 +9,7 @@ import io.kehu.kernel.Kernel;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * The counters against guessing, for every way in that looks at a secret which people choose: how often one address and all
@@ -46,35 +47,23 @@ public final class Attempts {
 
     /** Refuses trial runs, and those who come too often. Problems: request.noDryRun, request.tooManyRequests. */
     public Future<Void> admit(Call call, Guess guess) {
-        return mustBeReal(call)
-                .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
-                .compose(v -> limit(RateLimit.LOGIN, ""));
+        return admit(call, guess, Future::succeededFuture);
+    }
+
+    /** The same; what costs nothing is asked before all of them together are counted. */
+    Future<Void> admit(Call call, Guess guess, Supplier<Future<Void>> first) {
+        return call.mustBeReal()
+                .compose(v -> rates.admit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
+                .compose(v -> first.get())
+                .compose(v -> rates.admit(RateLimit.LOGIN, ""));
     }
 
     /** The same for what nobody guesses: each kind of request has a count of its own per address, and none of all together. */
     public Future<Void> admit(Call call, String kind) {
-        return mustBeReal(call)
-                .compose(v -> limit(
+        return call.mustBeReal()
+                .compose(v -> rates.admit(
                         RateLimit.LOGIN_PER_ADDRESS,
                         kind + ' ' + Network.source(call.meta().address())));
-    }
-
-    /** Signing in proves something; there is nothing to try out, and a trial must not be a way around the counters. */
-    private static Future<Void> mustBeReal(Call call) {
-        return call.mode() == Call.Mode.EXECUTE
-                ? Future.succeededFuture()
-                : Future.failedFuture(Problem.of("request.noDryRun"));
-    }
-
-    private Future<Void> limit(String bucket, String key) {
-        return rates.take(bucket, key, 1)
-                .compose(decision -> decision.allowed()
-                        ? Future.succeededFuture()
-                        : Future.failedFuture(tooMany((decision.retryAfterMillis() + 999) / 1000)));
-    }
-
-    private static Problem tooMany(long seconds) {
-        return Problem.of("request.tooManyRequests", Long.toString(Math.max(1, seconds)));
     }
 
     /**
@@ -86,7 +75,7 @@ public final class Attempts {
     public <T> Future<T> look(Guess guess, Function<Boolean, Future<T>> taking) {
         return store.take(guess).compose(booked -> {
             if (booked.equals("busy")) {
-                return Future.failedFuture(tooMany(1));
+                return Future.failedFuture(Problem.of("request.tooManyRequests", "1"));
             }
             boolean free = !booked.equals("locked");
             return taking.apply(free)

@@ -1,21 +1,18 @@
 package io.kehu.iam.session;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
+import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.cache.RateLimit;
 import io.kehu.crypto.Passwords;
-import io.kehu.crypto.Vault;
 import io.kehu.iam.session.SessionStore.Account;
 import io.kehu.iam.session.SessionStore.Entrant;
 import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import java.io.IOException;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.TreeSet;
@@ -27,30 +24,27 @@ final class SessionService {
 
     private final Database database;
     private final SessionStore store;
-    private final Vault vault;
     private final Sessions sessions;
     private final SignIn signIn;
     private final Passwords passwords;
     private final Passwords.Profile profile;
-    private final RateLimit rates;
+    private final Attempts attempts;
 
     SessionService(
             Database database,
             SessionStore store,
-            Vault vault,
             Sessions sessions,
             SignIn signIn,
             Passwords passwords,
             Passwords.Profile profile,
-            RateLimit rates) {
+            Attempts attempts) {
         this.database = database;
         this.store = store;
-        this.vault = vault;
         this.sessions = sessions;
         this.signIn = signIn;
         this.passwords = passwords;
         this.profile = profile;
-        this.rates = rates;
+        this.attempts = attempts;
     }
 
     /**
@@ -62,11 +56,8 @@ final class SessionService {
         ObjectNode body = call.json();
         String username = Staff.username(body.get("username").textValue());
         String password = body.get("password").textValue();
-        Guess guess = Guess.of(vault, username, call.meta().address());
-        return mustBeReal(call)
-                .compose(v -> limit(RateLimit.LOGIN_PER_ADDRESS, guess.source()))
-                .compose(v -> mustFindRoom())
-                .compose(v -> limit(RateLimit.LOGIN, ""))
+        Guess guess = attempts.guess(username, call.meta().address());
+        return attempts.admit(call, guess, this::mustFindRoom)
                 .compose(v -> look(guess, store.account(call, username), password))
                 .compose(seen -> seen.right ? enter(call, guess, seen.account()) : refuse(call, guess, seen));
     }
@@ -78,50 +69,23 @@ final class SessionService {
         }
     }
 
-    /** Signing in proves something; there is nothing to try out, and a trial must not be a way around the counters. */
-    private static Future<Void> mustBeReal(Call call) {
-        return call.mode() == Call.Mode.EXECUTE
-                ? Future.succeededFuture()
-                : Future.failedFuture(Problem.of("request.noDryRun"));
-    }
-
-    private Future<Void> limit(String bucket, String key) {
-        return rates.take(bucket, key, 1)
-                .compose(decision -> decision.allowed()
-                        ? Future.succeededFuture()
-                        : Future.failedFuture(tooMany((decision.retryAfterMillis() + 999) / 1000)));
-    }
-
     /** What would be refused at its hash is refused before it costs the database anything. */
     private Future<Void> mustFindRoom() {
-        return passwords.full() ? Future.failedFuture(tooMany(1)) : Future.succeededFuture();
+        return passwords.full()
+                ? Future.failedFuture(Problem.of("request.tooManyRequests", "1"))
+                : Future.succeededFuture();
     }
 
-    private static Problem tooMany(long seconds) {
-        return Problem.of("request.tooManyRequests", Long.toString(Math.max(1, seconds)));
-    }
-
-    /** Books the look, then takes it; one hash is computed in any case. */
+    /** One hash is computed in any case. */
     private Future<Seen> look(Guess guess, Future<Optional<Account>> account, String password) {
-        return store.take(guess).compose(booked -> {
-            if (booked.equals("busy")) {
-                return Future.failedFuture(tooMany(1));
-            }
-            boolean locked = booked.equals("locked");
-            return account.compose(known -> passwords
-                            .verify(
-                                    password,
-                                    locked || known.isEmpty()
-                                            ? passwords.absent()
-                                            : known.get().passwordHash())
-                            .map(right -> new Seen(
-                                    known,
-                                    locked,
-                                    right && !locked && known.get().active())))
-                    .recover(failure -> locked
-                            ? Future.failedFuture(failure)
-                            : store.giveBack(guess).transform(v -> Future.failedFuture(failure)));
-        });
+        return attempts.look(
+                guess,
+                free -> account.compose(known -> passwords
+                        .verify(
+                                password,
+                                free && known.isPresent() ? known.get().passwordHash() : passwords.absent())
+                        .map(right -> new Seen(
+                                known, !free, right && free && known.get().active()))));
     }
 
     private Future<Reply> enter(Call call, Guess guess, Account account) {
@@ -177,7 +141,7 @@ final class SessionService {
         if (token == null) {
             return Future.failedFuture(Problem.of("auth.refreshInvalid"));
         }
-        return mustBeReal(call)
+        return call.mustBeReal()
                 .compose(v -> database.write(
                         call,
                         tx -> sessions.rotate(
@@ -267,7 +231,7 @@ final class SessionService {
                     store.staff(row).fields(json, true);
                     json.writeStringField("branchCode", row.getString("branch_code"));
                     json.writeStringField("branchName", row.getString("branch_name"));
-                    strings(json, "permissions", new TreeSet<>(principal.permissions()));
+                    Json.strings(json, "permissions", new TreeSet<>(principal.permissions()));
                     json.writeStringField("scope", principal.scope().name().toLowerCase(Locale.ROOT));
                     json.writeStringField(
                             "signedInAt",
@@ -277,13 +241,5 @@ final class SessionService {
                             row.getOffsetDateTime("ends_at").toInstant().toString());
                     json.writeEndObject();
                 }));
-    }
-
-    private static void strings(JsonGenerator json, String name, Iterable<String> values) throws IOException {
-        json.writeArrayFieldStart(name);
-        for (String value : values) {
-            json.writeString(value);
-        }
-        json.writeEndArray();
     }
 }

@@ -49,7 +49,7 @@ final class SessionStore {
             WHERE r.token_hash = $1 AND e.audience = $2 FOR UPDATE OF r, e""";
     private static final String END_ALL = """
             UPDATE iam.session SET revoked_at = kehu.now(), why_revoked = $2
-            WHERE subject_id = $1 AND revoked_at IS NULL""";
+            WHERE subject_id = $1 AND id IS DISTINCT FROM $3 AND revoked_at IS NULL""";
     private static final String ADD_REFRESH =
             "INSERT INTO iam.refresh (token_hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)";
     private static final String USE_REFRESH = "UPDATE iam.refresh SET used_at = $2 WHERE token_hash = $1";
@@ -209,8 +209,8 @@ final class SessionStore {
         return tx.row(FIND_REFRESH, Tuple.of(hash, audience.name()), "auth.refreshInvalid");
     }
 
-    Future<Void> endAll(Tx tx, UUID subject, long rights, String why) {
-        return tx.query(END_ALL, Tuple.of(subject, why))
+    Future<Void> endAll(Tx tx, UUID subject, long rights, String why, @Nullable UUID except) {
+        return tx.query(END_ALL, Tuple.of(subject, why, except))
                 .compose(v -> tx.query(REVOKE_RIGHTS, Tuple.of(subject, rights)))
                 .mapEmpty();
     }

@@ -19,12 +19,11 @@ public final class SessionVerticle implements Domain {
         SessionService service = new SessionService(
                 kernel.database(),
                 new SessionStore(kernel.database(), kernel.vault()),
-                kernel.vault(),
                 Sessions.of(kernel),
                 SignIn.of(kernel),
                 kernel.passwords(),
                 StaffVerticle.profile(kernel),
-                kernel.rates());
+                Attempts.of(kernel));
         return Operations.at("iam.session")
                 .on("login", service::login)
                 .on("refreshSession", service::refresh)

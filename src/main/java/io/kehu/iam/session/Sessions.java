@@ -96,7 +96,7 @@ public final class Sessions {
 
     /** A fresh pair; the refresh token goes into a cookie where the caller is a web page, else into the body. */
     private Future<Reply> issue(Tx tx, Bearer who, UUID session, OffsetDateTime end, boolean inCookie, Fields more) {
-        String refresh = Tokens.refresh();
+        String refresh = Ids.secret();
         OffsetDateTime refreshEnd = tokens.refreshEnd(tx.now(), end);
         return store.addRefresh(tx, refresh, session, refreshEnd).map(v -> {
             String access = access(tx, who, session, end);
@@ -164,6 +164,11 @@ public final class Sessions {
 
     /** Ends every session of a subject whose version of rights has just become {@code rights}. */
     public Future<Void> endAll(Tx tx, UUID subject, long rights, String why) {
-        return store.endAll(tx, subject, rights, why);
+        return store.endAll(tx, subject, rights, why, null);
+    }
+
+    /** The same but for one, which goes on after a refresh. */
+    public Future<Void> endOthers(Tx tx, UUID subject, long rights, String why, UUID except) {
+        return store.endAll(tx, subject, rights, why, except);
     }
 }

@@ -3,6 +3,7 @@ package io.kehu.iam.session;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
@@ -102,7 +103,7 @@ public final class SignIn {
     }
 
     private Future<Reply> ask(Tx tx, Entrant who, Step step, boolean cookie) {
-        String challenge = Tokens.refresh();
+        String challenge = Ids.secret();
         OffsetDateTime end = tx.now().plus(challengeLife);
         ObjectNode members = Json.object()
                 .put("challenge", challenge)
@@ -135,11 +136,7 @@ public final class SignIn {
         json.writeStringField("username", staff.username());
         json.writeStringField("name", staff.name());
         json.writeStringField("branchId", staff.branchId().toString());
-        json.writeArrayFieldStart("roles");
-        for (String role : staff.roles()) {
-            json.writeString(role);
-        }
-        json.writeEndArray();
+        Json.strings(json, "roles", staff.roles());
         json.writeEndObject();
     }
 

@@ -5,10 +5,8 @@ import io.kehu.bus.Principal;
 import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Signer;
 import io.vertx.core.buffer.Buffer;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.OffsetDateTime;
-import java.util.Base64;
 import java.util.UUID;
 
 /** Access tokens, which are signed, and refresh tokens, which are random and known only by their hash. */
@@ -17,8 +15,6 @@ final class Tokens {
     static final String COOKIE = "kehu_refresh";
 
     private static final String ATTRIBUTES = "; Path=/v1/auth; HttpOnly; Secure; SameSite=Strict; Max-Age=";
-    private static final int REFRESH_BYTES = 32;
-    private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Signer signer;
     private final Lives lives;
@@ -68,12 +64,6 @@ final class Tokens {
                 second - 1,
                 second - 1 + seconds(now, sessionEnd),
                 Ids.next()));
-    }
-
-    static String refresh() {
-        byte[] bytes = new byte[REFRESH_BYTES];
-        RANDOM.nextBytes(bytes);
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
     }
 
     static Buffer hash(String refresh) {

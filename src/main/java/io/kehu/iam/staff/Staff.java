@@ -148,11 +148,7 @@ public record Staff(
         json.writeStringField("name", name);
         json.writeStringField("phone", phone == null || own ? phone : Mask.phone(phone));
         json.writeStringField("branchId", branchId.toString());
-        json.writeArrayFieldStart("roles");
-        for (String role : roles) {
-            json.writeString(role);
-        }
-        json.writeEndArray();
+        Json.strings(json, "roles", roles);
         json.writeStringField("state", state);
         json.writeBooleanField("mustChangePassword", mustChange);
         json.writeNumberField("version", version);

@@ -1,6 +1,7 @@
 package io.kehu.ops.event;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Sha256;
@@ -10,9 +11,7 @@ import io.kehu.event.EventLog.Position;
 import io.kehu.event.EventLog.Stretch;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
-import java.security.SecureRandom;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
@@ -20,11 +19,8 @@ import java.util.UUID;
 /** Paging through the event log, and tickets for browsers. */
 final class EventService {
     private static final int TICKET_SECONDS = 30;
-    private static final int TICKET_BYTES = 32;
     /** How many events one call looks at in search of some that the caller may see. */
     private static final int MAX_LOOKED_AT = 5_000;
-
-    private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Database database;
     private final EventStore store;
@@ -82,9 +78,7 @@ final class EventService {
         if (session == null) {
             return Future.failedFuture(Problem.of("auth.audience"));
         }
-        byte[] random = new byte[TICKET_BYTES];
-        RANDOM.nextBytes(random);
-        String ticket = Base64.getUrlEncoder().withoutPadding().encodeToString(random);
+        String ticket = Ids.secret();
         return database.write(
                 call,
                 tx -> store.insertTicket(tx, Sha256.of(ticket), session, TICKET_SECONDS)
