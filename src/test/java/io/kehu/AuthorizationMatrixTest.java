@@ -342,6 +342,7 @@ class AuthorizationMatrixTest {
         fields(fixtures);
         changes(fixtures);
         tags(fixtures);
+        segments(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -371,6 +372,45 @@ class AuthorizationMatrixTest {
             passkeyOf(cast.people.get(Relation.OWN));
             return new Request("/v1/auth/step-up/passkey");
         });
+    }
+
+    private static void segments(Map<String, Fixture> fixtures) {
+        fixtures.put("listSegments", (cast, relation) -> new Request("/v1/segments"));
+        fixtures.put("createSegment", (cast, relation) -> new Request("/v1/segments", """
+                {"name": "矩阵客群", "kind": "live", "filter": {"field": "tier", "is": "mass"}}"""));
+        fixtures.put("getSegment", (cast, relation) -> new Request("/v1/segments/" + segment()));
+        fixtures.put(
+                "changeSegment",
+                (cast, relation) -> new Request("/v1/segments/" + segment(), "{\"name\": \"改名\"}").ifMatch(1));
+        fixtures.put("deleteSegment", (cast, relation) -> new Request("/v1/segments/" + segment()).ifMatch(1));
+        fixtures.put(
+                "listSegmentMembers",
+                (cast, relation) -> new Request("/v1/segments/" + segment() + "/members?limit=200")
+                        .mustShow(memberOf(cast.people.get(relation))));
+        fixtures.put("countSegmentMembers", (cast, relation) -> new Request("/v1/segments/" + segment() + "/count"));
+        fixtures.put(
+                "explainSegment",
+                (cast, relation) -> new Request(
+                        "/v1/segments/" + segment() + "/explain?customerId=" + customerOf(cast.people.get(relation))));
+    }
+
+    private static UUID segment() {
+        kehu.sql("""
+                WITH made AS (
+                    INSERT INTO customer.segment (id, name, description, kind, reads, relative)
+                    VALUES (?, 'matrix', '', 'static', '{}', false) ON CONFLICT DO NOTHING RETURNING id)
+                INSERT INTO customer.segment_state (segment_id, catching_up) SELECT id, false FROM made""", SEGMENT);
+        return SEGMENT;
+    }
+
+    /** A member of the segment, who is a customer of this member of staff. */
+    private static UUID memberOf(UUID person) {
+        UUID customer = customerOf(person);
+        kehu.sql(
+                "INSERT INTO customer.segment_member (segment_id, customer_id, since) VALUES (?, ?, kehu.now()) ON CONFLICT DO NOTHING",
+                segment(),
+                customer);
+        return customer;
     }
 
     private static void tags(Map<String, Fixture> fixtures) {
@@ -651,6 +691,7 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> JOBS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();
+    private static final UUID SEGMENT = Ids.next();
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
