@@ -337,12 +337,56 @@ class AuthorizationMatrixTest {
                 "listCustomerAccesses",
                 (cast, relation) ->
                         new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/access-log"));
+        contacts(fixtures);
         rights(fixtures);
         factors(fixtures);
         fields(fixtures);
         changes(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
+    }
+
+    private static void contacts(Map<String, Fixture> fixtures) {
+        fixtures.put("listInteractions", (cast, relation) -> new Request(customer(cast, relation) + "/interactions"));
+        fixtures.put(
+                "createInteraction", (cast, relation) -> new Request(customer(cast, relation) + "/interactions", """
+                {"channel": "call", "direction": "inbound", "text": "矩阵"}"""));
+        fixtures.put(
+                "getInteraction",
+                (cast, relation) -> new Request("/v1/interactions/" + interactionOf(cast.people.get(relation))));
+        fixtures.put(
+                "changeInteraction",
+                (cast, relation) -> new Request(
+                                "/v1/interactions/" + interactionOf(cast.people.get(relation)),
+                                "{\"outcome\": \"reached\"}")
+                        .ifMatch(1));
+        fixtures.put(
+                "getContactPreference",
+                (cast, relation) -> new Request(customer(cast, relation) + "/contact-preference"));
+        fixtures.put("listConsents", (cast, relation) -> new Request(customer(cast, relation) + "/consents"));
+        fixtures.put("createConsent", (cast, relation) -> new Request(customer(cast, relation) + "/consents", """
+                {"purpose": "marketing", "channel": "sms", "state": "withdrawn", "source": "call"}"""));
+        fixtures.put(
+                "exportPersonalData",
+                (cast, relation) -> new Request(customer(cast, relation) + "/personal-data")
+                        .with("Kehu-Purpose", "customer-request"));
+        fixtures.put(
+                "checkConsent",
+                (cast, relation) ->
+                        new Request(customer(cast, relation) + "/consents/check?purpose=marketing&channel=sms"));
+    }
+
+    private static String customer(Cast cast, Relation relation) {
+        return "/v1/customers/" + customerOf(cast.people.get(relation));
+    }
+
+    /** A contact with a customer whom this member of staff looks after. */
+    private static UUID interactionOf(UUID person) {
+        return INTERACTIONS.computeIfAbsent(
+                person,
+                p -> kehu.value(
+                        "SELECT customer.add_interaction(?, 'call', 'inbound', kehu.now(), NULL, NULL, NULL, NULL, NULL)",
+                        customerOf(p)));
     }
 
     private static void passkeys(Map<String, Fixture> fixtures) {
@@ -593,6 +637,7 @@ class AuthorizationMatrixTest {
     private static final String UPLOAD = """
             {"purpose": "customer-import", "name": "list.csv", "size": 3}""";
     private static final Map<UUID, UUID> CUSTOMERS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> INTERACTIONS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> JOBS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();

@@ -31,7 +31,11 @@ public final class CustomerReach {
      * @param side the id that was asked for: what arrives is kept under it
      */
     public record Reached(
-            UUID id, UUID side, String kind, UUID branchId, @Nullable UUID managerId) {
+            UUID id,
+            UUID side,
+            String kind,
+            UUID branchId,
+            @Nullable UUID managerId) {
         static Reached from(Row row, UUID side) {
             return new Reached(
                     row.getUUID("id"),
