@@ -342,6 +342,7 @@ class AuthorizationMatrixTest {
         factors(fixtures);
         fields(fixtures);
         changes(fixtures);
+        tags(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -414,6 +415,60 @@ class AuthorizationMatrixTest {
             passkeyOf(cast.people.get(Relation.OWN));
             return new Request("/v1/auth/step-up/passkey");
         });
+    }
+
+    private static void tags(Map<String, Fixture> fixtures) {
+        fixtures.put("getTagCategory", (cast, relation) -> new Request("/v1/tag-categories/" + CATEGORY));
+        fixtures.put("createTagCategory", (cast, relation) -> new Request("/v1/tag-categories", """
+                {"code": "new-one", "nameEn": "New", "nameZh": "新"}"""));
+        fixtures.put(
+                "changeTagCategory",
+                (cast, relation) -> new Request("/v1/tag-categories/" + CATEGORY, "{\"nameZh\": \"改名\"}").ifMatch(1));
+        fixtures.put(
+                "listTags",
+                (cast, relation) -> new Request("/v1/tags?limit=200").mustShow(tagOf(cast.branches.get(relation))));
+        fixtures.put("getTag", (cast, relation) -> new Request("/v1/tags/" + tagOf(cast.branches.get(relation))));
+        fixtures.put(
+                "createTag",
+                (cast, relation) -> new Request("/v1/tags", """
+                {"code": "new-one", "categoryId": "%s", "nameEn": "New", "nameZh": "新", "branchId": "%s"}""".formatted(CATEGORY, cast.branches.get(Relation.OWN))));
+        fixtures.put(
+                "changeTag",
+                (cast, relation) -> new Request(
+                                "/v1/tags/" + tagOf(cast.branches.get(relation)), "{\"nameZh\": \"改名\"}")
+                        .ifMatch(1));
+        fixtures.put(
+                "assignTag",
+                (cast, relation) -> new Request(
+                        "/v1/tags/" + TAG + "/customers", """
+                {"customerIds": ["%s"], "reason": "矩阵"}""".formatted(customerOf(cast.people.get(relation)))));
+        fixtures.put(
+                "listCustomerTags",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/tags"));
+        fixtures.put("getCustomerTag", (cast, relation) -> new Request(taggedOf(cast.people.get(relation))));
+        fixtures.put(
+                "putCustomerTag",
+                (cast, relation) -> new Request(taggedOf(cast.people.get(relation)), "{\"reason\": \"矩阵\"}"));
+        fixtures.put("removeCustomerTag", (cast, relation) -> new Request(taggedOf(cast.people.get(relation))));
+    }
+
+    /** A tag of this branch. */
+    private static UUID tagOf(UUID branch) {
+        return TAGS.computeIfAbsent(
+                branch, b -> (UUID) kehu.sql("""
+                        INSERT INTO customer.tag (id, category_id, code, name_en, name_zh, made_by, branch_id)
+                        SELECT uuidv7(), ?, 'of-' || lower(code), code, code, 'hand', id FROM iam.branch WHERE id = ?
+                        RETURNING id""", CATEGORY, b).get(0).get("id"));
+    }
+
+    /** The path of the tag that a customer of this member of staff has. */
+    private static String taggedOf(UUID person) {
+        UUID customer = customerOf(person);
+        kehu.sql("""
+                INSERT INTO customer.customer_tag (id, customer_id, tag_id, slot, starts_at, given_by)
+                SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
+                ON CONFLICT DO NOTHING""", customer, person, TAG);
+        return "/v1/customers/" + customer + "/tags/" + TAG;
     }
 
     private static void rights(Map<String, Fixture> fixtures) {
@@ -641,6 +696,9 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> JOBS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();
+    private static final UUID CATEGORY = Ids.next();
+    private static final UUID TAG = Ids.next();
+    private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();
@@ -816,6 +874,12 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 INSERT INTO iam.duty_conflict (id, first, second, reason)
                 VALUES (uuidv7(), 'clock:manage', 'customer:import', '矩阵')""");
+        kehu.sql("""
+                INSERT INTO customer.tag_category (id, code, name_en, name_zh, tree, depth)
+                VALUES (?, 'matrix', 'Matrix', '矩阵', 'matrix!', 0)""", CATEGORY);
+        kehu.sql("""
+                INSERT INTO customer.tag (id, category_id, code, name_en, name_zh, made_by)
+                VALUES (?, ?, 'matrix', 'Matrix', '矩阵', 'hand')""", TAG, CATEGORY);
     }
 
     @BeforeAll

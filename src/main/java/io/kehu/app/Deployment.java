@@ -236,7 +236,7 @@ public final class Deployment {
                     new EventLog(database),
                     blobs,
                     jobs,
-                    CodeChannel.of(settings.production(), clock),
+                    CodeChannel.of(settings.production(), vertx, clock, settings::at),
                     settings::at);
         });
     }

@@ -6,7 +6,9 @@ import java.util.List;
  * Settings of the servers of others: identity providers, directories, and what may be called at all. Checked here; read by
  * the domain that calls.
  */
-record Remote(Oidc oidc, Ldap ldap, Outgoing outgoing) {
+record Remote(Oidc oidc, Ldap ldap, Codes codes, Outgoing outgoing) {
+
+    private static final int SECRET_MIN = 32;
 
     public record Oidc(
             String name,
@@ -49,10 +51,21 @@ record Remote(Oidc oidc, Ldap ldap, Outgoing outgoing) {
         }
     }
 
+    public record Codes(String gateway, String gatewaySecret) {
+        @Override
+        public String toString() {
+            return "Codes[" + gateway + "]";
+        }
+    }
+
     public record Outgoing(List<String> networks, List<String> ports, String trust, int timeoutMillis, int maxBytes) {}
 
     static Remote from(SettingsTree root) {
-        return new Remote(oidc(root.group("oidc")), ldap(root.group("ldap")), outgoing(root.group("outgoing")));
+        return new Remote(
+                oidc(root.group("oidc")),
+                ldap(root.group("ldap")),
+                codes(root.group("codes")),
+                outgoing(root.group("outgoing")));
     }
 
     private static Oidc oidc(SettingsTree oidc) {
@@ -82,6 +95,10 @@ record Remote(Oidc oidc, Ldap ldap, Outgoing outgoing) {
                 ldap.count("queue", "sign-ins", 1, 10_000));
     }
 
+    private static Codes codes(SettingsTree codes) {
+        return new Codes(codes.uri("gateway", "https"), codes.text("gatewaySecret"));
+    }
+
     private static Outgoing outgoing(SettingsTree outgoing) {
         return new Outgoing(
                 outgoing.list("networks", "[0-9a-fA-F.:]+/\\d{1,3}", "CIDR ranges like 10.0.0.0/8"),
@@ -109,5 +126,8 @@ record Remote(Oidc oidc, Ldap ldap, Outgoing outgoing) {
                                 && !(ldap.bindDn.isEmpty() || ldap.bindPassword.isEmpty() || ldap.baseDn.isEmpty())),
                 "ldap.url: is set, so ldap.bindDn, ldap.bindPassword and ldap.baseDn must be, too, and ldap.userFilter"
                         + " must hold {0}");
+        Settings.must(
+                codes.gateway.isEmpty() || codes.gatewaySecret.length() >= SECRET_MIN,
+                "codes.gatewaySecret: must have 32 characters or more where codes.gateway is set");
     }
 }

@@ -16,8 +16,6 @@ import org.jspecify.annotations.Nullable;
  * An id that was merged into another leads to that one.
  */
 public final class CustomerReach {
-    private static final String PLACE = "SELECT c.id, c.kind, c.branch_id, c.manager_id FROM customer.customer c ";
-
     private final Database database;
 
     public CustomerReach(Database database) {
@@ -56,14 +54,14 @@ public final class CustomerReach {
     /** Fails with {@code customer.notFound}, also out of scope and where he is deleted. */
     public Future<Reached> of(Call call, UUID id) {
         Where where = within(call.principal(), id);
-        return database.row(call, PLACE + where.sql(), where.values(), "customer.notFound")
+        return database.row(call, CustomerStore.PLACE + where.sql(), where.values(), "customer.notFound")
                 .map(row -> Reached.from(row, id));
     }
 
     /** The same within a transaction: nobody deletes, merges or hands him over before it ends. */
     public Future<Reached> held(Tx tx, UUID id) {
         Where where = within(tx.principal(), id);
-        return tx.row(PLACE + where.sql() + " FOR SHARE", where.values(), "customer.notFound")
+        return tx.row(CustomerStore.PLACE + where.sql() + " FOR SHARE", where.values(), "customer.notFound")
                 .map(row -> Reached.from(row, id));
     }
 

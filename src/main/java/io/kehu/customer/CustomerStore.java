@@ -37,6 +37,9 @@ public final class CustomerStore {
             "c.id, c.seq, c.branch_id, c.manager_id, c.sealed_version, c.created_at, c.deleted_at, c.version, c.valid_from, "
                     + columns(Fact.ALL);
 
+    /** Whose a customer is, for {@link CustomerReach}. */
+    static final String PLACE = "SELECT c.id, c.kind, c.branch_id, c.manager_id FROM customer.customer c ";
+
     private static final String READ = "SELECT " + COLUMNS + """
             , s.personal, k.epoch, k.wrapped
             FROM customer.customer c

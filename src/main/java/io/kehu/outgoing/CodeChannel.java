@@ -1,8 +1,11 @@
 package io.kehu.outgoing;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.bus.Problem;
 import io.kehu.sql.Clock;
 import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import java.net.URI;
 import java.time.OffsetDateTime;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -10,6 +13,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,7 +42,23 @@ public interface CodeChannel {
         }
     }
 
-    /** Demo and test mode show codes instead of sending them; in production there is no channel yet. */
+    /**
+     * The gateway that the settings name. Without one, demo and test mode show codes instead of sending them, and production
+     * has no channel.
+     */
+    static CodeChannel of(boolean production, Vertx vertx, Clock clock, Function<String, JsonNode> settings) {
+        String uri = settings.apply("codes.gateway").asText();
+        if (!uri.isEmpty()) {
+            return new CodeGateway(
+                    new Outgoing(vertx, Outgoing.Options.of(settings)),
+                    URI.create(uri),
+                    settings.apply("codes.gatewaySecret").asText(),
+                    clock);
+        }
+        return of(production, clock);
+    }
+
+    /** The same where no gateway is named. */
     static CodeChannel of(boolean production, Clock clock) {
         return production ? new None() : new Shown(clock);
     }

@@ -11,12 +11,15 @@ import io.kehu.iam.session.SessionStore.Account;
 import io.kehu.iam.session.SessionStore.Entrant;
 import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
+import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.UnaryOperator;
 
 /** The rules of signing in and out (safety.md 4). */
 final class SessionService {
@@ -29,6 +32,7 @@ final class SessionService {
     private final Passwords passwords;
     private final Passwords.Profile profile;
     private final Attempts attempts;
+    private final UnaryOperator<byte[]> mac;
 
     SessionService(
             Database database,
@@ -37,7 +41,8 @@ final class SessionService {
             SignIn signIn,
             Passwords passwords,
             Passwords.Profile profile,
-            Attempts attempts) {
+            Attempts attempts,
+            UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.sessions = sessions;
@@ -45,6 +50,7 @@ final class SessionService {
         this.passwords = passwords;
         this.profile = profile;
         this.attempts = attempts;
+        this.mac = mac;
     }
 
     /**
@@ -168,18 +174,20 @@ final class SessionService {
 
     // Sessions that go on
 
-    /** The caller's own, or those of another member of staff. Problems: staff.notFound (also where the caller may not see him). */
+    /**
+     * The caller's own, or those of another member of staff. Problems: staff.notFound (also where the caller may not see
+     * him), request.cursorInvalid.
+     */
     Future<Reply> list(Call call) {
-        return store.running(call, whose(call, "session:read"), sessions.idle())
-                .map(running -> Reply.ok(json -> {
-                    json.writeStartObject();
-                    json.writeArrayFieldStart("items");
-                    for (Session one : running) {
-                        one.toJson(json, call.principal().session());
-                    }
-                    json.writeEndArray();
-                    json.writeEndObject();
-                }));
+        Page page = Page.of(call, mac);
+        return store.running(call, whose(call, "session:read"), sessions.idle(), page)
+                .map(rows -> Reply.ok(page.write(
+                        rows,
+                        row -> List.of(
+                                row.getOffsetDateTime("started_at").toString(),
+                                row.getUUID("id").toString()),
+                        (json, row) ->
+                                Session.from(row).toJson(json, call.principal().session()))));
     }
 
     /** Of others it is not told that they exist to whoever may not ask. */

@@ -5,14 +5,16 @@ import io.kehu.bus.Principal;
 import io.kehu.crypto.Vault;
 import io.kehu.iam.staff.Staff;
 import io.kehu.sql.Database;
+import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
+import io.kehu.sql.Where;
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.time.Duration;
 import java.time.OffsetDateTime;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -63,13 +65,15 @@ final class SessionStore {
             FROM iam.session e JOIN iam.staff s ON s.id = e.subject_id JOIN kehu.data_key k ON k.subject_id = s.id
             JOIN iam.branch b ON b.id = s.branch_id WHERE e.id = $1""";
     /** An idle one ends with its last refresh token: so long after it was seen. */
-    private static final String ALIVE =
-            " revoked_at IS NULL AND ends_at > kehu.now() AND seen_at > kehu.now() - make_interval(secs => $2)";
+    private static String alive(String idleSeconds) {
+        return "revoked_at IS NULL AND ends_at > kehu.now() AND seen_at > kehu.now() - make_interval(secs => "
+                + idleSeconds + ")";
+    }
 
-    private static final String RUNNING = "SELECT " + Session.COLUMNS + " FROM iam.session WHERE subject_id = $1 AND"
-            + ALIVE + " ORDER BY started_at DESC, id DESC LIMIT 200";
+    private static final String RUNNING = "SELECT " + Session.COLUMNS + " FROM iam.session ";
     private static final String BEARER_OF =
-            "SELECT subject_id FROM iam.session WHERE id = $1 AND audience = 'STAFF' AND" + ALIVE + " FOR UPDATE";
+            "SELECT subject_id FROM iam.session WHERE id = $1 AND audience = 'STAFF' AND " + alive("$2")
+                    + " FOR UPDATE";
     private static final String STEP = "SELECT iam.factor_methods($1) AS methods, iam.must_enrol($1) AS must_enrol";
     private static final String ADD_CHALLENGE = """
             INSERT INTO iam.factor_challenge (challenge_hash, staff_id, rights, cookie, expires_at)
@@ -245,13 +249,16 @@ final class SessionStore {
 
     // Sessions that go on
 
-    Future<List<Session>> running(Call call, UUID subject, Duration idle) {
-        return database.query(call, RUNNING, Tuple.of(subject, (double) idle.toSeconds()))
-                .map(rows -> {
-                    List<Session> sessions = new ArrayList<>();
-                    rows.forEach(row -> sessions.add(Session.from(row)));
-                    return sessions;
-                });
+    Future<RowSet<Row>> running(Call call, UUID subject, Duration idle, Page page) {
+        Where where = Where.ofAll().and("subject_id = ?", subject).and(alive("?"), (double) idle.toSeconds());
+        if (!page.after().isEmpty()) {
+            where.and(
+                    "(started_at, id) < (?, ?)",
+                    OffsetDateTime.parse(page.after().get(0)),
+                    UUID.fromString(page.after().get(1)));
+        }
+        String sql = RUNNING + where.sql() + " ORDER BY started_at DESC, id DESC LIMIT " + where.bind(page.fetch());
+        return database.query(call, sql, where.values());
     }
 
     /** Whose session this is, held until the end of the transaction. */

@@ -23,7 +23,8 @@ public final class SessionVerticle implements Domain {
                 SignIn.of(kernel),
                 kernel.passwords(),
                 StaffVerticle.profile(kernel),
-                Attempts.of(kernel));
+                Attempts.of(kernel),
+                kernel::cursorMac);
         return Operations.at("iam.session")
                 .on("login", service::login)
                 .on("refreshSession", service::refresh)

@@ -19,7 +19,7 @@ import java.util.Map;
 import java.util.UUID;
 
 /**
- * The bank of demo and test mode: a head office, 4 regional and 12 local branches, and 51 people of every role, the same
+ * The bank of demo and test mode: a head office, 4 regional and 12 local branches, and 52 people of every role, the same
  * ones each time. Their one password is public, so production refuses to start where they exist.
  */
 public final class DemoStaff {
@@ -63,7 +63,7 @@ public final class DemoStaff {
     /** What the console says of them, in 2 lines. */
     public static List<String> greeting() {
         return List.of(
-                "Users    admin (administrator), head.sh-pd and head.bj-cy (branch heads), manager1.sh-pd (customer manager),",
+                "Users    admin and admin2 (administrators), head.sh-pd, head.bj-cy (branch heads), manager1.sh-pd (customer manager),",
                 "         operator.sh, analyst, auditor, finance, risk, desk, marketing; password of all: " + PASSWORD);
     }
 
@@ -113,6 +113,7 @@ public final class DemoStaff {
                 people.add(new Person("operator" + suffix, "operator", code));
             }
         }
+        people.add(new Person("admin2", "administrator", "HQ")); // four eyes need two of them
         return people;
     }
 

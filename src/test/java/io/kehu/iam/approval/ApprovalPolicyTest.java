@@ -9,6 +9,7 @@ import io.kehu.TestKehu.Caller;
 import io.kehu.app.Deployment;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
+import io.kehu.iam.staff.DemoStaff;
 import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
@@ -64,6 +65,26 @@ class ApprovalPolicyTest {
         UUID made = UUID.fromString(takeOn(caller).is(201).at("/id").asText());
         kehu.sql("UPDATE iam.staff SET must_change = false WHERE id = ?", made);
         return made;
+    }
+
+    @Test
+    void theDemoBankHasTheTwoWhomFourEyesNeed() {
+        kehu.sql("UPDATE iam.staff SET state = 'suspended' WHERE id IN (?, ?)", first.id, second.id);
+        kehu.sql(
+                "UPDATE iam.staff SET state = 'active' WHERE id IN (?, ?)",
+                DemoStaff.id("admin"),
+                DemoStaff.id("admin2"));
+        Caller admin = kehu.signIn(DemoStaff.id("admin"));
+        Caller other = kehu.signIn(DemoStaff.id("admin2"));
+        change(admin, "staff-rights", "{\"enabled\": true}").is(200);
+        String waits =
+                change(admin, "customer-entry", "{\"enabled\": true}").is(202).header("Location");
+        admin.post(waits + "/approve", "{}").is(409, "approval.ownChange");
+        assertThat(admin.get(POLICIES + "customer-entry").at("/enabled").asBoolean())
+                .isFalse();
+        other.post(waits + "/approve", "{}").is(200);
+        assertThat(admin.get(POLICIES + "customer-entry").at("/enabled").asBoolean())
+                .isTrue();
     }
 
     @Test

@@ -7,21 +7,26 @@ import io.kehu.TestCertificate;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import io.kehu.app.Migrations;
 import io.kehu.bus.Json;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.staff.DemoStaff;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.postgresql.jdbc.PgConnection;
 
 class LdapTest {
     private static final String PASSWORD = "directory-password";
@@ -78,6 +83,29 @@ class LdapTest {
 
     private static Answer login(String username, String password) {
         return login(username, password, fromElsewhere());
+    }
+
+    /** Sign-ins by password lock a member of staff first and the counter of all last; the other way round both would wait. */
+    @Test
+    void aSignInThatWaitsForAMemberOfStaffHoldsNoCounter() throws Exception {
+        directory.add("wait.er", PASSWORD, OPERATORS, SHANGHAI);
+        UUID staff = UUID.fromString(
+                login("wait.er", PASSWORD).is(200).at("/staff/id").asText());
+        try (Connection other = Migrations.connect(kehu.settings().postgresql().ownerUri(), 5_000)) {
+            other.setAutoCommit(false);
+            try (Statement run = other.createStatement()) {
+                run.execute("SET LOCAL lock_timeout = '1s'");
+                run.execute("SELECT FROM iam.staff WHERE id = '" + staff + "' FOR UPDATE");
+                int holder = other.unwrap(PgConnection.class).getBackendPID();
+                CompletableFuture<Answer> waiting = CompletableFuture.supplyAsync(() -> login("wait.er", PASSWORD));
+                await().until(() -> kehu.<Boolean>value(
+                        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE ? = ANY (pg_blocking_pids(pid)))", holder));
+                run.execute("UPDATE iam.attempt SET pending = pending WHERE kind = 'all'");
+                assertThat(run.getUpdateCount()).isEqualTo(1);
+                other.commit();
+                waiting.join().is(200);
+            }
+        }
     }
 
     @Test

@@ -105,6 +105,23 @@ class SessionsTest {
     }
 
     @Test
+    void thePagesHoldEachSessionOnce() {
+        Caller one = kehu.caller("risk");
+        kehu.signIn(one.id);
+        kehu.signIn(one.id);
+        List<String> seen = new ArrayList<>();
+        String cursor = "";
+        do {
+            Answer page = one.get("/v1/sessions?limit=1" + cursor).is(200);
+            sessions(page).forEach(session -> seen.add(session.get("id").asText()));
+            cursor = page.at("/next").isNull()
+                    ? ""
+                    : "&cursor=" + page.at("/next").asText();
+        } while (!cursor.isEmpty());
+        assertThat(seen).hasSize(3).doesNotHaveDuplicates();
+    }
+
+    @Test
     void everybodySeesWhereHeIsSignedInAndNobodyElseDoes() {
         Caller one = caller(login("operator.sh"));
         Caller other = caller(login("operator.sh"));
