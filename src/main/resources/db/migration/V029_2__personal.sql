@@ -48,7 +48,9 @@ CREATE VIEW customer.personal_accesses AS
 SELECT x.object_id AS customer_id, x.at, md5(x.request_id)::uuid AS id, jsonb_strip_nulls(jsonb_build_object(
            'operation', x.operation, 'purpose', x.purpose, 'branch', s.branch_code)) AS item,
        NULL::bytea AS sealed, NULL AS sealed_for
-FROM (SELECT l.at, l.request_id, l.operation, NULL::text AS purpose, l.subject, l.object_id FROM kehu.access_log l WHERE l.status IN (200, 206, 304)
+FROM (SELECT l.at, l.request_id, l.operation, NULL::text AS purpose, l.subject, l.object_id FROM kehu.access_log l
+      WHERE l.status IN (200, 206, 304) AND NOT EXISTS (
+          SELECT FROM kehu.audit a WHERE a.object_id = l.object_id AND a.request_id = l.request_id AND a.kind IN ('unmask', 'export'))
       UNION ALL
       SELECT a.at, a.request_id, a.operation, a.purpose, a.actor, a.object_id FROM kehu.audit_readable a
       WHERE a.kind IN ('unmask', 'export') AND a.code IS NULL) x

@@ -11,6 +11,7 @@ import io.kehu.bus.Principal;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
+import io.kehu.customer.Customer;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
@@ -338,6 +339,7 @@ class AuthorizationMatrixTest {
                 (cast, relation) ->
                         new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/access-log"));
         contacts(fixtures);
+        erasures(fixtures);
         rights(fixtures);
         factors(fixtures);
         fields(fixtures);
@@ -379,6 +381,59 @@ class AuthorizationMatrixTest {
 
     private static String customer(Cast cast, Relation relation) {
         return "/v1/customers/" + customerOf(cast.people.get(relation));
+    }
+
+    private static void erasures(Map<String, Fixture> fixtures) {
+        fixtures.put("deleteCustomer", (cast, relation) -> {
+            UUID customer = customerOf(cast.people.get(relation));
+            String number = Customer.number(kehu.value("SELECT seq FROM customer.customer WHERE id = ?", customer));
+            return new Request("/v1/customers/" + customer + "/deletion", """
+                    {"reason": "customer-request", "confirmNumber": "%s"}""".formatted(number));
+        });
+        fixtures.put(
+                "listDeletions",
+                (cast, relation) ->
+                        new Request("/v1/deletions?limit=200").mustShow(deletedOf(cast.people.get(relation))));
+        fixtures.put(
+                "getDeletion",
+                (cast, relation) -> new Request("/v1/customers/" + deletedOf(cast.people.get(relation)) + "/deletion"));
+        fixtures.put(
+                "cancelDeletion",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + deletedOf(cast.people.get(relation)) + "/deletion/cancel"));
+        fixtures.put(
+                "getErasure", (cast, relation) -> new Request("/v1/erasures/" + erasureOf(cast.people.get(relation))));
+    }
+
+    /** A customer of this member of staff who was deleted a moment ago. */
+    private static UUID deletedOf(UUID person) {
+        return DELETED.computeIfAbsent(person, p -> {
+            UUID customer = newCustomer(p);
+            kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", customer);
+            kehu.sql("""
+                    INSERT INTO customer.deletion (id, customer_id, reason, asked_by, asked_at, due_at)
+                    VALUES (uuidv7(), ?, 'customer-request', ?, kehu.now(), kehu.now() + interval '1 day')""", customer, p);
+            return customer;
+        });
+    }
+
+    /** The certificate of a customer of this member of staff; its signature is not looked at. */
+    private static UUID erasureOf(UUID person) {
+        return ERASURES.computeIfAbsent(person, p -> {
+            UUID id = Ids.next();
+            UUID customer = deletedOf(p);
+            String line =
+                    "{\"id\":\"%s\",\"customerId\":\"%s\",\"customerIds\":[\"%s\"],\"reason\":\"customer-request\","
+                                    .formatted(id, customer, customer)
+                            + "\"askedAt\":\"2026-01-01T00:00:00Z\",\"approvalId\":\"%s\",\"erasedAt\":\"2026-01-02T00:00:00Z\","
+                                    .formatted(id)
+                            + "\"finalAt\":\"2026-01-03T00:00:00Z\",\"epochs\":[1],\"kid\":\"matrix\",\"signature\":\"00\"}";
+            kehu.sql("""
+                    INSERT INTO customer.erasure (id, customer_id, customer_ids, reason, asked_at, approval_id, erased_at, final_at,
+                                                  epochs, line)
+                    VALUES (?, ?, ARRAY[?::uuid], 'customer-request', kehu.now(), ?, kehu.now(), kehu.now(), '{1}', ?)""", id, customer, customer, id, line);
+            return id;
+        });
     }
 
     /** A contact with a customer whom this member of staff looks after. */
@@ -693,6 +748,8 @@ class AuthorizationMatrixTest {
             {"purpose": "customer-import", "name": "list.csv", "size": 3}""";
     private static final Map<UUID, UUID> CUSTOMERS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> INTERACTIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> DELETED = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> ERASURES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> JOBS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();

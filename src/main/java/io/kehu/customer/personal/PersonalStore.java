@@ -156,7 +156,7 @@ final class PersonalStore {
 
         private Future<RowSet<Row>> page(Section section) {
             boolean sealed = section.view.startsWith("personal_");
-            String sql = "SELECT v.customer_id, v.at, v.id, v.item::text AS item, "
+            String sql = "SELECT v.customer_id, v.at, v.id, coalesce(v.item, '{}')::text AS item, "
                     + (sealed ? "v.sealed, v.sealed_for" : "NULL::bytea AS sealed, NULL::text AS sealed_for")
                     + " FROM customer." + section.view + " v WHERE v.customer_id = ANY($1)"
                     + (last == null ? "" : " AND (v.at, v.id) > ($2, $3)")

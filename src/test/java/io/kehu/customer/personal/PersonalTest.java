@@ -57,7 +57,9 @@ class PersonalTest {
     void theFileHoldsEverythingInFullAndItsMakingIsAudited() {
         kehu.caller("analyst").get(customer).is(200);
         UUID id = UUID.fromString(customer.substring(customer.lastIndexOf('/') + 1));
-        await().until(() -> kehu.<Long>value("SELECT count(*) FROM kehu.access_log WHERE object_id = ?", id) > 0);
+        await().until(() -> kehu.<Long>value(
+                        "SELECT count(*) FROM kehu.access_log WHERE operation = 'getCustomer' AND object_id = ?", id)
+                > 0);
         Answer file = export(manager).is(200);
         assertThat(file.header("Content-Disposition")).contains("personal-data-20", ".json");
         JsonNode sections = file.at("/sections");
