@@ -11,6 +11,7 @@ import io.kehu.bus.Principal;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
+import io.kehu.customer.Customer;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
@@ -337,6 +338,8 @@ class AuthorizationMatrixTest {
                 "listCustomerAccesses",
                 (cast, relation) ->
                         new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/access-log"));
+        contacts(fixtures);
+        erasures(fixtures);
         rights(fixtures);
         factors(fixtures);
         fields(fixtures);
@@ -345,6 +348,102 @@ class AuthorizationMatrixTest {
         segments(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
+    }
+
+    private static void contacts(Map<String, Fixture> fixtures) {
+        fixtures.put("listInteractions", (cast, relation) -> new Request(customer(cast, relation) + "/interactions"));
+        fixtures.put(
+                "createInteraction", (cast, relation) -> new Request(customer(cast, relation) + "/interactions", """
+                {"channel": "call", "direction": "inbound", "text": "矩阵"}"""));
+        fixtures.put(
+                "getInteraction",
+                (cast, relation) -> new Request("/v1/interactions/" + interactionOf(cast.people.get(relation))));
+        fixtures.put(
+                "changeInteraction",
+                (cast, relation) -> new Request(
+                                "/v1/interactions/" + interactionOf(cast.people.get(relation)),
+                                "{\"outcome\": \"reached\"}")
+                        .ifMatch(1));
+        fixtures.put(
+                "getContactPreference",
+                (cast, relation) -> new Request(customer(cast, relation) + "/contact-preference"));
+        fixtures.put("listConsents", (cast, relation) -> new Request(customer(cast, relation) + "/consents"));
+        fixtures.put("createConsent", (cast, relation) -> new Request(customer(cast, relation) + "/consents", """
+                {"purpose": "marketing", "channel": "sms", "state": "withdrawn", "source": "call"}"""));
+        fixtures.put(
+                "exportPersonalData",
+                (cast, relation) -> new Request(customer(cast, relation) + "/personal-data")
+                        .with("Kehu-Purpose", "customer-request"));
+        fixtures.put(
+                "checkConsent",
+                (cast, relation) ->
+                        new Request(customer(cast, relation) + "/consents/check?purpose=marketing&channel=sms"));
+    }
+
+    private static String customer(Cast cast, Relation relation) {
+        return "/v1/customers/" + customerOf(cast.people.get(relation));
+    }
+
+    private static void erasures(Map<String, Fixture> fixtures) {
+        fixtures.put("deleteCustomer", (cast, relation) -> {
+            UUID customer = customerOf(cast.people.get(relation));
+            String number = Customer.number(kehu.value("SELECT seq FROM customer.customer WHERE id = ?", customer));
+            return new Request("/v1/customers/" + customer + "/deletion", """
+                    {"reason": "customer-request", "confirmNumber": "%s"}""".formatted(number));
+        });
+        fixtures.put(
+                "listDeletions",
+                (cast, relation) ->
+                        new Request("/v1/deletions?limit=200").mustShow(deletedOf(cast.people.get(relation))));
+        fixtures.put(
+                "getDeletion",
+                (cast, relation) -> new Request("/v1/customers/" + deletedOf(cast.people.get(relation)) + "/deletion"));
+        fixtures.put(
+                "cancelDeletion",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + deletedOf(cast.people.get(relation)) + "/deletion/cancel"));
+        fixtures.put(
+                "getErasure", (cast, relation) -> new Request("/v1/erasures/" + erasureOf(cast.people.get(relation))));
+    }
+
+    /** A customer of this member of staff who was deleted a moment ago. */
+    private static UUID deletedOf(UUID person) {
+        return DELETED.computeIfAbsent(person, p -> {
+            UUID customer = newCustomer(p);
+            kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", customer);
+            kehu.sql("""
+                    INSERT INTO customer.deletion (id, customer_id, reason, asked_by, asked_at, due_at)
+                    VALUES (uuidv7(), ?, 'customer-request', ?, kehu.now(), kehu.now() + interval '1 day')""", customer, p);
+            return customer;
+        });
+    }
+
+    /** The certificate of a customer of this member of staff; its signature is not looked at. */
+    private static UUID erasureOf(UUID person) {
+        return ERASURES.computeIfAbsent(person, p -> {
+            UUID id = Ids.next();
+            UUID customer = deletedOf(p);
+            String line =
+                    "{\"id\":\"%s\",\"customerId\":\"%s\",\"customerIds\":[\"%s\"],\"reason\":\"customer-request\","
+                                    .formatted(id, customer, customer)
+                            + "\"askedAt\":\"2026-01-01T00:00:00Z\",\"approvalId\":\"%s\",\"erasedAt\":\"2026-01-02T00:00:00Z\","
+                                    .formatted(id)
+                            + "\"finalAt\":\"2026-01-03T00:00:00Z\",\"epochs\":[1],\"kid\":\"matrix\",\"signature\":\"00\"}";
+            kehu.sql("""
+                    INSERT INTO customer.erasure (id, customer_id, customer_ids, reason, asked_at, approval_id, erased_at, final_at,
+                                                  epochs, line)
+                    VALUES (?, ?, ARRAY[?::uuid], 'customer-request', kehu.now(), ?, kehu.now(), kehu.now(), '{1}', ?)""", id, customer, customer, id, line);
+            return id;
+        });
+    }
+
+    /** A contact with a customer whom this member of staff looks after. */
+    private static UUID interactionOf(UUID person) {
+        return INTERACTIONS.computeIfAbsent(
+                person,
+                p -> kehu.value(
+                        "SELECT customer.add_interaction(?, 'call', 'inbound', kehu.now(), NULL, NULL, NULL, NULL, NULL)",
+                        customerOf(p)));
     }
 
     private static void passkeys(Map<String, Fixture> fixtures) {
@@ -688,6 +787,9 @@ class AuthorizationMatrixTest {
     private static final String UPLOAD = """
             {"purpose": "customer-import", "name": "list.csv", "size": 3}""";
     private static final Map<UUID, UUID> CUSTOMERS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> INTERACTIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> DELETED = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> ERASURES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> JOBS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();

@@ -211,6 +211,7 @@ class CanaryTest {
         masked.append(changed.text())
                 .append(who.get(path, "User-Agent", person.email()).is(200).text());
         if (tenth) {
+            contacts(person, path);
             who.post("/v1/customers", person.json(), "Idempotency-Key", key).is(201);
             who.post("/v1/customers", person.json(), "Dry-Run", "true").is(409, "customer.idTaken");
             refused(who.post("/v1/customers", person.json()).is(409, "customer.idTaken"));
@@ -236,6 +237,33 @@ class CanaryTest {
             Answer full = who.get(path + "?unmask=phone,idNumber,email,address,externalId", "Kehu-Purpose", "contact")
                     .is(200);
             assertThat(MASKED.in(full.text())).hasSizeGreaterThanOrEqualTo(5);
+        }
+    }
+
+    /** What was said and decided, and all of it together in a file. */
+    private void contacts(Person person, String path) {
+        String text = "%s，%s，%s，%s".formatted(person.newName(), person.newPhone(), person.address(), person.email());
+        Answer said = who.post(
+                        path + "/interactions",
+                        "{\"channel\": \"call\", \"direction\": \"inbound\", \"text\": \"" + text + "\"}",
+                        "Idempotency-Key",
+                        "canary-said-" + person.number)
+                .is(201);
+        who.patch(said.header("Location"), said.etag(), "{\"text\": \"又：" + text + "\"}")
+                .is(200);
+        refused(who.post(
+                        path + "/interactions",
+                        "{\"channel\": \"call\", \"direction\": \"inbound\", \"text\": \"" + person.idNumber() + "\"}",
+                        "Idempotency-Key",
+                        "canary-number-" + person.number)
+                .is(400));
+        who.post(path + "/consents", """
+                {"purpose": "marketing", "channel": "sms", "state": "given", "source": "call",
+                 "proof": {"interactionId": "%s"}}""".formatted(said.at("/id").asText())).is(201);
+        if (person.number < 200) {
+            Answer file = who.get(path + "/personal-data", "Kehu-Purpose", "customer-request")
+                    .is(200);
+            assertThat(MASKED.in(file.text())).hasSizeGreaterThanOrEqualTo(5);
         }
     }
 
