@@ -8,6 +8,8 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.filter.Moment;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
@@ -172,7 +174,10 @@ final class CustomerService {
         if (terms.path("sort").asText().equals("assets") && !call.principal().may("customer:finance")) {
             throw Problem.of("customer.fieldForbidden", "assets");
         }
-        return searches.page(call, terms, today(), view(call, Set.of()));
+        if (terms.has("filter")) {
+            Filter.parse(terms.get("filter"), "/filter").mustBeOpenTo(call.principal());
+        }
+        return searches.page(call, terms, Moment.at(clock.now(), zone), view(call, Set.of()));
     }
 
     private static void mustSeeFinance(Principal who, ObjectNode fields, Iterable<String> finance) {
