@@ -179,7 +179,24 @@ SELECT m.customer_id, h.made_at AS at, h.id,
        jsonb_build_object('customerId', h.head_id, 'role', m.role, 'startsOn', m.starts_on) AS item
 FROM customer.household_member m JOIN customer.household h ON h.id = m.household_id
 WHERE NOT isempty(m.lasts) AND (m.ends_on IS NULL OR m.ends_on > (kehu.now() AT TIME ZONE 'UTC')::date);
-GRANT SELECT ON customer.overview_relations, customer.overview_household TO kehu_app;
+
+-- What a person may be told that the bank holds about him: that he has a spouse or a guarantor, and not who that is, whose own
+-- data it is too. The form is that of an overview with a ciphertext under his key beside it, of which there is none here: a note
+-- is under two keys.
+CREATE VIEW customer.personal_relations AS
+SELECT e.customer_id, r.made_at AS at, r.id, jsonb_strip_nulls(jsonb_build_object(
+    'kind', r.kind, 'role', e.role, 'startsOn', r.starts_on, 'endsOn', r.ends_on, 'share', r.share::text,
+    'amount', r.amount::text)) AS item, NULL::bytea AS sealed, NULL::text AS sealed_for
+FROM customer.relation r JOIN customer.relation_kind n ON n.code = r.kind
+CROSS JOIN LATERAL (VALUES (r.from_id, n.inverse), (r.to_id, n.role)) e(customer_id, role);
+
+CREATE VIEW customer.personal_household AS
+SELECT m.customer_id, h.made_at AS at, h.id, jsonb_strip_nulls(jsonb_build_object(
+    'role', m.role, 'startsOn', m.starts_on, 'endsOn', m.ends_on)) AS item, NULL::bytea AS sealed, NULL::text AS sealed_for
+FROM customer.household_member m JOIN customer.household h ON h.id = m.household_id;
+
+GRANT SELECT ON customer.overview_relations, customer.overview_household, customer.personal_relations, customer.personal_household
+    TO kehu_app;
 
 -- Who may ----------------------------------------------------------------------------------------------------------------
 UPDATE iam.role SET permissions = permissions || '{relation:read}'

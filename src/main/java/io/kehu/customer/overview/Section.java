@@ -10,6 +10,7 @@ enum Section {
     INTERACTIONS("interactions", "interaction:read", Other.NONE),
     CONSENTS("consents", "consent:read", Other.NONE),
     DOCUMENTS("documents", "document:read", Other.NONE),
+    DUPLICATES("duplicates", "duplicate:read", Other.SOMEBODY_ELSE),
     ACCOUNTS("accounts", "account:read", Other.NONE),
     HOLDINGS("holdings", "holding:read", Other.NONE),
     LOANS("loans", "loan:read", Other.NONE),
