@@ -346,6 +346,7 @@ class AuthorizationMatrixTest {
         changes(fixtures);
         tags(fixtures);
         segments(fixtures);
+        relations(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -564,6 +565,121 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void relations(Map<String, Fixture> fixtures) {
+        fixtures.put("listRelations", (cast, relation) -> related(cast, relation, ""));
+        fixtures.put("createRelation", (cast, relation) -> {
+            UUID person = cast.people.get(relation);
+            return new Request("/v1/customers/" + customerOf(person) + "/relations", """
+                    {"role": "sibling", "customerId": "%s"}""".formatted(friendOf(person)));
+        });
+        fixtures.put(
+                "createRelation@other",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/relations",
+                        """
+                    {"role": "sibling", "customerId": "%s"}""".formatted(friendOf(cast.people.get(relation)))));
+        fixtures.put("getRelation", (cast, relation) -> new Request(relationOf(cast, relation, relation)));
+        fixtures.put("getRelation@across", (cast, relation) -> new Request(relationOf(cast, Relation.OWN, relation)));
+        fixtures.put(
+                "changeRelation",
+                (cast, relation) -> new Request(
+                                relationOf(cast, Relation.OWN, relation), "{\"endsOn\": \"2030-01-01\"}")
+                        .ifMatch(1));
+        fixtures.put(
+                "deleteRelation", (cast, relation) -> new Request(relationOf(cast, Relation.OWN, relation)).ifMatch(1));
+        fixtures.put("getRelationGraph", (cast, relation) -> related(cast, relation, "/graph"));
+        fixtures.put("getRelationGraph@across", (cast, relation) -> {
+            relationOf(cast, Relation.OWN, relation);
+            return new Request("/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/graph")
+                    .mustShow(friendOf(cast.people.get(relation)));
+        });
+        fixtures.put("getCustomerGroup", (cast, relation) -> related(cast, relation, "/group"));
+        fixtures.put("listHouseholds", (cast, relation) -> {
+            UUID household = householdOf(cast.people.get(relation));
+            return new Request("/v1/households?limit=200").mustShow(household);
+        });
+        fixtures.put(
+                "createHousehold",
+                (cast, relation) -> new Request("/v1/households", """
+                {"headId": "%s", "name": "矩阵家"}""".formatted(friendOf(cast.people.get(relation)))));
+        fixtures.put("getHousehold", (cast, relation) -> household(cast, relation, ""));
+        fixtures.put(
+                "changeHousehold",
+                (cast, relation) -> new Request(household(cast, relation, "").path, "{\"name\": \"更名家\"}")
+                        .ifMatch(version("customer.household", householdOf(cast.people.get(relation)))));
+        fixtures.put("addHouseholdMember", (cast, relation) -> joins(cast, relation, cast.people.get(Relation.OWN)));
+        fixtures.put(
+                "addHouseholdMember@member", (cast, relation) -> joins(cast, Relation.OWN, cast.people.get(relation)));
+        fixtures.put(
+                "removeHouseholdMember",
+                (cast, relation) -> household(
+                        cast,
+                        relation,
+                        "/members/"
+                                + kehu.value(
+                                        "SELECT customer_id FROM customer.household_member WHERE household_id = ? AND role = 'child'",
+                                        householdOf(cast.people.get(relation)))));
+        fixtures.put("getHouseholdFinances", (cast, relation) -> household(cast, relation, "/finances"));
+        fixtures.put(
+                "getCustomerOverview",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/overview"));
+        fixtures.put(
+                "getCustomerOverview@finance",
+                (cast, relation) -> new Request(
+                                "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/overview")
+                        .mustShow("annualIncome"));
+        fixtures.put("getCustomerOverview@across", (cast, relation) -> {
+            relationOf(cast, Relation.OWN, relation);
+            return new Request("/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/overview")
+                    .mustShow(friendOf(cast.people.get(relation)));
+        });
+    }
+
+    private static Request related(Cast cast, Relation relation, String what) {
+        return new Request(
+                "/v1/customers/" + customerOf(cast.people.get(relation)) + (what.isEmpty() ? "/relations" : what));
+    }
+
+    private static Request household(Cast cast, Relation relation, String what) {
+        return new Request("/v1/households/" + householdOf(cast.people.get(relation)) + what);
+    }
+
+    private static Request joins(Cast cast, Relation relation, UUID person) {
+        return new Request(household(cast, relation, "/members").path, """
+                {"role": "child", "customerId": "%s"}""".formatted(friendOf(person)));
+    }
+
+    /** Another customer whom this member of staff looks after. */
+    private static UUID friendOf(UUID person) {
+        return FRIENDS.computeIfAbsent(person, AuthorizationMatrixTest::newCustomer);
+    }
+
+    /** The path of a relation between a customer of the one and a customer of the other. */
+    private static String relationOf(Cast cast, Relation one, Relation other) {
+        UUID from = customerOf(cast.people.get(one));
+        UUID to = friendOf(cast.people.get(other));
+        return "/v1/relations/"
+                + RELATIONS.computeIfAbsent(from + " " + to, pair ->
+                        (UUID) kehu.sql("""
+                        INSERT INTO customer.relation (id, kind, from_id, to_id) VALUES (uuidv7(), 'guarantor', ?, ?)
+                        RETURNING id""", from, to).get(0).get("id"));
+    }
+
+    /** A household of a customer whom this member of staff looks after, with a child. */
+    private static UUID householdOf(UUID person) {
+        return HOUSEHOLDS.computeIfAbsent(person, p -> {
+            Caller founder = kehu.signIn(kehu.staff(DemoStaff.id("HQ"), "branch-head"));
+            String path = founder.post("/v1/households", """
+                    {"headId": "%s", "name": "矩阵家"}""".formatted(customerOf(p)))
+                    .is(201)
+                    .header("Location");
+            founder.post(path + "/members", """
+                    {"role": "child", "customerId": "%s"}""".formatted(newCustomer(p))).is(200);
+            return UUID.fromString(path.substring(path.lastIndexOf('/') + 1));
+        });
     }
 
     private static void rights(Map<String, Fixture> fixtures) {
@@ -794,6 +910,9 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();
     private static final UUID SEGMENT = Ids.next();
+    private static final Map<UUID, UUID> FRIENDS = new ConcurrentHashMap<>();
+    private static final Map<String, UUID> RELATIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> HOUSEHOLDS = new ConcurrentHashMap<>();
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
