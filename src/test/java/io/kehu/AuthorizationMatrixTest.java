@@ -342,6 +342,7 @@ class AuthorizationMatrixTest {
         fields(fixtures);
         changes(fixtures);
         tags(fixtures);
+        versions(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -406,6 +407,27 @@ class AuthorizationMatrixTest {
                 "putCustomerTag",
                 (cast, relation) -> new Request(taggedOf(cast.people.get(relation)), "{\"reason\": \"矩阵\"}"));
         fixtures.put("removeCustomerTag", (cast, relation) -> new Request(taggedOf(cast.people.get(relation))));
+    }
+
+    private static void versions(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "listCustomerVersions",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/versions"));
+        fixtures.put(
+                "listCustomerVersions@finance",
+                (cast, relation) -> new Request(
+                                "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/versions")
+                        .mustShow("annualIncome"));
+        fixtures.put("restoreCustomerVersion", (cast, relation) -> restore(cast, relation, "tier"));
+        fixtures.put("restoreCustomerVersion@finance", (cast, relation) -> restore(cast, Relation.OWN, "assets"));
+    }
+
+    private static Request restore(Cast cast, Relation relation, String field) {
+        UUID customer = customerOf(cast.people.get(relation));
+        return new Request("/v1/customers/" + customer + "/versions/1/restore", """
+                {"fields": ["%s"], "reason": "矩阵"}""".formatted(field))
+                .ifMatch(version("customer.customer", customer));
     }
 
     /** A tag of this branch. */
