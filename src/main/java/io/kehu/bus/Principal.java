@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param networks where the subject may call from; empty for everywhere
  * @param factorAt when the subject last proved itself with a factor, in epoch milliseconds; 0 for never
  * @param goodUntil when what it may do changes by itself, because a grant begins or ends, in epoch milliseconds
+ * @param requestKey by which each request has to be signed ({@link io.kehu.crypto.RequestSignature}); null for unsigned ones
  */
 public record Principal(
         UUID subject,
@@ -37,7 +38,40 @@ public record Principal(
         List<UUID> customers,
         List<Network> networks,
         long factorAt,
-        long goodUntil) {
+        long goodUntil,
+        @Nullable String requestKey) {
+
+    /** Whose requests need no signature. */
+    public Principal(
+            UUID subject,
+            Audience audience,
+            @Nullable UUID session,
+            long version,
+            String name,
+            @Nullable UUID branchId,
+            Set<String> permissions,
+            Scope scope,
+            List<UUID> branchIds,
+            List<UUID> customers,
+            List<Network> networks,
+            long factorAt,
+            long goodUntil) {
+        this(
+                subject,
+                audience,
+                session,
+                version,
+                name,
+                branchId,
+                permissions,
+                scope,
+                branchIds,
+                customers,
+                networks,
+                factorAt,
+                goodUntil,
+                null);
+    }
 
     /** The subject of calls without a token. */
     public static final UUID NOBODY = new UUID(0, 0);

@@ -219,17 +219,23 @@ public final class ApiVerticle extends VerticleBase {
                         sideDoor(exchange, call(exchange, operation, params, null));
                         return Future.succeededFuture();
                     }
-                    if (!hasBody) {
-                        dispatch(exchange, operation, params, Buffer.buffer());
-                        return Future.succeededFuture();
-                    }
-                    return body(exchange, operation.body() == null ? 0 : operation.bodyLimitBytes())
-                            .map(bytes -> {
+                    Future<Buffer> body = hasBody
+                            ? body(exchange, operation.body() == null ? 0 : operation.bodyLimitBytes())
+                            : Future.succeededFuture(Buffer.buffer());
+                    return body.compose(
+                            bytes -> vouched(exchange, principal, bytes).map(v -> {
                                 dispatch(exchange, operation, params, bytes);
                                 return null;
-                            });
+                            }));
                 })
                 .onFailure(exchange::fail);
+    }
+
+    /** A ticket was asked for by a signed request, and opens one stream once. */
+    private Future<Void> vouched(Exchange exchange, Principal principal, Buffer body) {
+        return exchange.byTicket
+                ? Future.succeededFuture()
+                : parts.authenticator().vouched(principal, exchange.request, body);
     }
 
     private Future<Principal> authenticate(Exchange exchange, Operation operation) {
@@ -240,6 +246,7 @@ public final class ApiVerticle extends VerticleBase {
         exchange.heard = parts.authenticator().heard();
         String ticket = stream ? Gate.ticket(exchange.request) : null;
         if (ticket != null) {
+            exchange.byTicket = true;
             exchange.tokenEndsMillis = parts.clock().millis() + options.ticketStreamMillis();
             return parts.authenticator().redeem(ticket);
         }

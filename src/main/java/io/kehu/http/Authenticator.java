@@ -9,6 +9,7 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Network;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
+import io.kehu.crypto.RequestSignature;
 import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Signer;
 import io.kehu.sql.Clock;
@@ -17,6 +18,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServerRequest;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.nio.ByteBuffer;
@@ -25,6 +27,7 @@ import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
@@ -37,7 +40,7 @@ public final class Authenticator {
     /** What {@code iam} publishes: one row for a session that is alive, none otherwise. */
     private static final String PRINCIPAL = """
             SELECT p.subject_id, p.audience, p.version, p.name, p.branch_id, p.permissions, p.scope, p.branch_ids, p.networks,
-                   p.factor_at, g.customer_ids, g.good_until
+                   p.factor_at, g.customer_ids, g.good_until, iam.request_key(p.subject_id) AS request_key
             FROM iam.principal($1) p CROSS JOIN LATERAL iam.granted(p.subject_id) g""";
 
     /** What {@code iam} publishes: how a subject can show that he is still himself. */
@@ -119,16 +122,31 @@ public final class Authenticator {
         if (!peek.liveAt(clock.millis() / 1000)) {
             return Future.failedFuture(Problem.of("auth.tokenExpired"));
         }
+        return check(() -> signer.verify(token)).compose(fresh -> {
+            verified.put(fingerprint, new Verified(fresh, peek.kid()));
+            return principal(fresh);
+        });
+    }
+
+    /** Off the event loop, among no more than may wait. */
+    private <T> Future<T> check(Callable<T> signature) {
         if (queued.incrementAndGet() > maxQueued) {
             queued.decrementAndGet();
             return Future.failedFuture(Problem.of("request.tooManyRequests", "1"));
         }
-        return workers.executeBlocking(() -> signer.verify(token), false)
-                .onComplete(done -> queued.decrementAndGet())
-                .compose(fresh -> {
-                    verified.put(fingerprint, new Verified(fresh, peek.kid()));
-                    return principal(fresh);
-                });
+        return workers.executeBlocking(signature, false).onComplete(done -> queued.decrementAndGet());
+    }
+
+    /** Fails with {@code auth.signatureInvalid} where a caller has to sign requests and has not signed this one. */
+    Future<Void> vouched(Principal principal, HttpServerRequest request, Buffer body) {
+        String key = principal.requestKey();
+        if (key == null) {
+            return Future.succeededFuture();
+        }
+        RequestSignature.Request signed = Gate.signed(request, body);
+        return check(() -> RequestSignature.isBy(key, signed, clock.millis() / 1000))
+                .compose(good ->
+                        good ? Future.succeededFuture() : Future.failedFuture(Problem.of("auth.signatureInvalid")));
     }
 
     /** When the token ends that was just accepted, in epoch milliseconds. */
@@ -260,7 +278,8 @@ public final class Authenticator {
                             ? List.of()
                             : Stream.of(networks).map(Network::of).toList(),
                     row.getOffsetDateTime("factor_at").toInstant().toEpochMilli(),
-                    goodUntil == null ? Long.MAX_VALUE : goodUntil.toInstant().toEpochMilli()));
+                    goodUntil == null ? Long.MAX_VALUE : goodUntil.toInstant().toEpochMilli(),
+                    row.getString("request_key")));
         });
     }
 

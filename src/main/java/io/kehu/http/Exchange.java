@@ -60,6 +60,8 @@ public final class Exchange {
     boolean dryRun;
     /** For answers that outlive the request: when the right to them ends, in epoch milliseconds. */
     long tokenEndsMillis;
+    /** Whether a ticket stood in for the token. */
+    boolean byTicket;
     /** For the same: what had been heard of changed rights before the caller was let in. */
     long heard;
 

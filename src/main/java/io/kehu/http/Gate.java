@@ -8,7 +8,9 @@ import io.kehu.bus.Problem;
 import io.kehu.cache.RateLimit;
 import io.kehu.contract.Operation;
 import io.kehu.contract.Parameter;
+import io.kehu.crypto.RequestSignature;
 import io.vertx.core.MultiMap;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
@@ -170,6 +172,17 @@ public final class Gate {
             throw Problem.of("auth.forbidden", operation.permission());
         }
         limit(PER_SUBJECT, principal.subject().toString());
+    }
+
+    /** What of a request its sender may have to sign. */
+    static RequestSignature.Request signed(HttpServerRequest request, Buffer body) {
+        MultiMap headers = request.headers();
+        return new RequestSignature.Request(
+                request.method().name(),
+                String.valueOf(request.path()),
+                "?" + (request.query() == null ? "" : request.query()),
+                name -> headers.getAll(name).size() == 1 ? headers.get(name) : null,
+                body.getBytes());
     }
 
     static Call.Mode mode(HttpServerRequest request, Operation operation) {

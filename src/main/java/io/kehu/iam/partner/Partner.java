@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param permissions what it may ask scopes for, in order
  * @param networks in CIDR notation; empty for everywhere
  * @param branchId whose rows, and those of the branches below, it sees; null for none of any branch
+ * @param requestKey by which it has to sign its requests, base64url of an Ed25519 public key; null for unsigned ones
  * @param rights counts every change of what it may
  */
 record Partner(
@@ -32,6 +33,7 @@ record Partner(
         List<String> permissions,
         List<String> networks,
         @Nullable UUID branchId,
+        @Nullable String requestKey,
         long rights,
         long version,
         OffsetDateTime since) {
@@ -50,6 +52,7 @@ record Partner(
                 List.of(row.getArrayOfStrings("permissions")),
                 List.of(row.getArrayOfStrings("networks")),
                 row.getUUID("branch_id"),
+                row.getString("request_key"),
                 row.getLong("rights"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"));
@@ -65,6 +68,7 @@ record Partner(
                 texts(body.path("permissions")),
                 texts(body.path("networks")),
                 id(body.path("branchId")),
+                body.path("requestKey").textValue(),
                 1,
                 1,
                 OffsetDateTime.MIN);
@@ -80,6 +84,7 @@ record Partner(
                 patch.has("permissions") ? texts(patch.get("permissions")) : permissions,
                 patch.has("networks") ? texts(patch.get("networks")) : networks,
                 patch.has("branchId") ? id(patch.get("branchId")) : branchId,
+                patch.has("requestKey") ? patch.get("requestKey").textValue() : requestKey,
                 rights,
                 version,
                 since);
@@ -90,7 +95,8 @@ record Partner(
         return state.equals(other.state)
                 && permissions.equals(other.permissions)
                 && networks.equals(other.networks)
-                && Objects.equals(branchId, other.branchId);
+                && Objects.equals(branchId, other.branchId)
+                && Objects.equals(requestKey, other.requestKey);
     }
 
     boolean active() {
@@ -134,6 +140,9 @@ record Partner(
         Json.strings(json, "networks", networks);
         if (branchId != null) {
             json.writeStringField("branchId", branchId.toString());
+        }
+        if (requestKey != null) {
+            json.writeStringField("requestKey", requestKey);
         }
         json.writeNumberField("version", version);
         json.writeStringField("since", since.toInstant().toString());

@@ -4,6 +4,7 @@ import io.kehu.bus.Network;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.contract.Operation;
+import io.kehu.crypto.RequestSignature;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -38,6 +39,9 @@ final class PartnerRules {
             if (!isNetwork(partner.networks().get(i))) {
                 faults.add(new Problem.FieldError("/networks/" + i, "field.format", List.of("CIDR")));
             }
+        }
+        if (partner.requestKey() != null && !RequestSignature.isKey(partner.requestKey())) {
+            faults.add(new Problem.FieldError("/requestKey", "field.format", List.of("Ed25519")));
         }
         if (!faults.isEmpty()) {
             return Problem.invalid(faults);

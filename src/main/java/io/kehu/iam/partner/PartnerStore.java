@@ -18,16 +18,16 @@ import java.util.UUID;
 /** SQL of partners and their keys. */
 final class PartnerStore {
     private static final String COLUMNS =
-            "id, name, purpose, state, permissions, networks, branch_id, rights, version, valid_from";
+            "id, name, purpose, state, permissions, networks, branch_id, request_key, rights, version, valid_from";
     private static final String FIND = "SELECT " + COLUMNS + " FROM iam.partner WHERE id = $1";
     private static final String LOCK = FIND + " FOR UPDATE";
     private static final String SHARE = FIND + " FOR SHARE";
     private static final String INSERT = """
-            INSERT INTO iam.partner (id, name, purpose, permissions, networks, branch_id)
-            VALUES ($1, $2, $3, $4, $5, $6) RETURNING\s""" + COLUMNS;
+            INSERT INTO iam.partner (id, name, purpose, permissions, networks, branch_id, request_key)
+            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING\s""" + COLUMNS;
     private static final String UPDATE = """
             UPDATE iam.partner
-            SET purpose = $2, state = $3, permissions = $4, networks = $5, branch_id = $6, rights = rights + $7
+            SET purpose = $2, state = $3, permissions = $4, networks = $5, branch_id = $6, rights = rights + $7, request_key = $8
             WHERE id = $1 RETURNING\s""" + COLUMNS;
     /** The keys are part of what a partner is: its version counts their changes too. */
     private static final String TOUCH =
@@ -93,7 +93,8 @@ final class PartnerStore {
                                 draft.purpose(),
                                 draft.permissions().toArray(String[]::new),
                                 draft.networks().toArray(String[]::new),
-                                draft.branchId()),
+                                draft.branchId(),
+                                draft.requestKey()),
                         "server.failure")
                 .map(Partner::from);
     }
@@ -108,7 +109,8 @@ final class PartnerStore {
                                 after.permissions().toArray(String[]::new),
                                 after.networks().toArray(String[]::new),
                                 after.branchId(),
-                                after.hasRightsOf(before) ? 0L : 1L),
+                                after.hasRightsOf(before) ? 0L : 1L,
+                                after.requestKey()),
                         "partner.notFound")
                 .map(Partner::from);
     }

@@ -11,13 +11,17 @@ import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
 import io.kehu.iam.staff.DemoStaff;
 import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.bouncycastle.crypto.params.Ed25519PrivateKeyParameters;
+import org.bouncycastle.crypto.signers.Ed25519Signer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -124,6 +128,64 @@ class PartnerTest {
         assertThat(shown.at("/keys/0/id")).isEqualTo(key.at("/id"));
         assertThat(shown.text()).doesNotContain(key.at("/clientSecret").asText());
         assertThat(shown.etag()).isEqualTo("\"2\"");
+    }
+
+    private static String[] signed(String token, Ed25519PrivateKeyParameters secret, String method, String path) {
+        String input = "(\"@method\" \"@path\" \"@query\" \"authorization\");created="
+                + Instant.now().getEpochSecond();
+        byte[] base = ("\"@method\": " + method + "\n\"@path\": " + path + "\n\"@query\": ?\n\"authorization\": Bearer "
+                        + token + "\n\"@signature-params\": " + input)
+                .getBytes(StandardCharsets.US_ASCII);
+        Ed25519Signer signer = new Ed25519Signer();
+        signer.init(true, secret);
+        signer.update(base, 0, base.length);
+        return new String[] {
+            "Signature-Input",
+            "k=" + input,
+            "Signature",
+            "k=:" + Base64.getEncoder().encodeToString(signer.generateSignature()) + ":"
+        };
+    }
+
+    @Test
+    void aPartnerWithAKeyForRequestsSignsEachOfThem() {
+        Ed25519PrivateKeyParameters secret = new Ed25519PrivateKeyParameters(new SecureRandom());
+        String half = Base64.getUrlEncoder()
+                .withoutPadding()
+                .encodeToString(secret.generatePublicKey().getEncoded());
+        UUID partner = aPartner();
+        Answer key = aKey(partner);
+        Caller before = caller(key);
+        before.get("/v1/partners/me").is(200);
+        assertThat(change(partner, "{\"requestKey\": \"" + half + "\"}")
+                        .is(200)
+                        .at("/requestKey")
+                        .asText())
+                .isEqualTo(half);
+        becomes401(before);
+
+        String token = token(key).is(200).at("/access_token").asText();
+        Caller caller = kehu.with(token);
+        caller.get("/v1/partners/me").is(401, "auth.signatureInvalid");
+        caller.get("/v1/partners/me", signed(token, secret, "GET", "/v1/partners/me"))
+                .is(200);
+        caller.get("/v1/partners/me", signed(token, secret, "POST", "/v1/partners/me"))
+                .is(401, "auth.signatureInvalid");
+        caller.get("/v1/partners/me", signed(token, secret, "GET", "/v1/branches"))
+                .is(401, "auth.signatureInvalid");
+        caller.get(
+                        "/v1/partners/me",
+                        signed(token, new Ed25519PrivateKeyParameters(new SecureRandom()), "GET", "/v1/partners/me"))
+                .is(401, "auth.signatureInvalid");
+        caller.get("/v1/partners/me?x=1", signed(token, secret, "GET", "/v1/partners/me"))
+                .is(400);
+        caller.get("/v1/events", signed(token, secret, "GET", "/v1/events")).is(200);
+        caller.get("/v1/events?limit=1", signed(token, secret, "GET", "/v1/events"))
+                .is(401, "auth.signatureInvalid");
+
+        change(partner, "{\"requestKey\": \"" + "A".repeat(43) + "\"}").is(400, "request.invalid");
+        change(partner, "{\"requestKey\": null}").is(200);
+        caller(key).get("/v1/partners/me").is(200);
     }
 
     @Test
