@@ -6,6 +6,8 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.filter.Moment;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
@@ -27,6 +29,7 @@ final class CustomerService {
     private final CustomerStore store;
     private final CustomerSearchStore searches;
     private final CustomerChanges changes;
+    private final Clock clock;
     private final ZoneId zone;
 
     CustomerService(Database database, CustomerStore store, CustomerSearchStore searches, Clock clock, ZoneId zone) {
@@ -34,6 +37,7 @@ final class CustomerService {
         this.store = store;
         this.searches = searches;
         this.changes = new CustomerChanges(store, clock, zone);
+        this.clock = clock;
         this.zone = zone;
     }
 
@@ -131,7 +135,10 @@ final class CustomerService {
         if (terms.path("sort").asText().equals("assets") && !call.principal().may("customer:finance")) {
             throw Problem.of("customer.fieldForbidden", "assets");
         }
-        return searches.page(call, terms, changes.today(), view(call, Set.of()));
+        if (terms.has("filter")) {
+            Filter.parse(terms.get("filter"), "/filter").mustBeOpenTo(call.principal());
+        }
+        return searches.page(call, terms, Moment.at(clock.now(), zone), view(call, Set.of()));
     }
 
     private static Customer.View view(Call call, Set<String> unmask) {

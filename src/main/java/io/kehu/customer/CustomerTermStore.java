@@ -3,6 +3,8 @@ package io.kehu.customer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Problem;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.filter.Moment;
 import io.kehu.customer.identity.IdentityRules;
 import io.kehu.sql.Where;
 import io.vertx.core.buffer.Buffer;
@@ -54,7 +56,8 @@ final class CustomerTermStore {
                 }
             }
         }
-        return filters;
+        // Like several: hits may be far apart, and no single index need be in their order.
+        return terms.has("filter") ? filters + 2 : filters;
     }
 
     static boolean isLookedUp(ObjectNode terms) {
@@ -109,9 +112,13 @@ final class CustomerTermStore {
      *     name, need not be stepped over one by one
      */
     @Nullable
-    String add(Where where, ObjectNode terms, LocalDate today) {
+    String add(Where where, ObjectNode terms, Moment moment) {
+        LocalDate today = moment.today();
         List<String> ordered = filter(where, terms, today);
         look(where, terms, today);
+        if (terms.has("filter")) {
+            Filter.parse(terms.get("filter"), "/filter").into(where, moment);
+        }
         return ordered.isEmpty()
                 ? null
                 : "(SELECT max(c.seq) FROM customer.customer c WHERE c.deleted_at IS NULL AND " + ordered.get(0) + ")";

@@ -1,0 +1,146 @@
+package io.kehu.customer.filter;
+
+import java.math.BigDecimal;
+import java.time.LocalDate;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One question about one field.
+ *
+ * @param words for is and in
+ * @param known for known; null for other questions
+ * @param from the lower bound of a range; null for none
+ * @param to the upper bound of a range; null for none
+ * @param within whether branches stand for those below them, too
+ */
+public record Condition(
+        FilterField field,
+        List<String> words,
+        @Nullable Boolean known,
+        @Nullable Bound from,
+        @Nullable Bound to,
+        boolean within)
+        implements Filter {
+
+    private static final String TAGGED =
+            "c.id IN (SELECT customer.root(t.customer_id) FROM customer.tag_current t WHERE t.code = ANY (?))";
+    private static final String TAGGED_AT_ALL =
+            "c.id IN (SELECT customer.root(t.customer_id) FROM customer.tag_current t)";
+
+    /** An end of a range: a value, or so many days from today. */
+    sealed interface Bound {}
+
+    /** A value as it was written: a day, a moment, an amount or an age. */
+    record Value(String text) implements Bound {}
+
+    /** So many days before today, or after it where negative; for moments so many times 24 hours. */
+    record DaysAgo(int days) implements Bound {}
+
+    @Override
+    public boolean isRelative() {
+        return field.kind() == FilterField.Kind.AGE
+                || field.kind() == FilterField.Kind.TAG
+                || from instanceof DaysAgo
+                || to instanceof DaysAgo;
+    }
+
+    String text(Moment moment, List<Object> values) {
+        if (known != null) {
+            String some = field.kind() == FilterField.Kind.TAG ? TAGGED_AT_ALL : field.sql() + " IS NOT NULL";
+            return known ? some : "NOT (" + some + ")";
+        }
+        return switch (field.kind()) {
+            case WORD -> oneOf(field.sql(), words.toArray(String[]::new), values);
+            case REGION -> region(values);
+            case BRANCH, STAFF -> place(values);
+            case TAG -> {
+                values.add(words.toArray(String[]::new));
+                yield TAGGED;
+            }
+            case AGE -> age(moment.today(), values);
+            case DATE -> range("<=", bound -> day(bound, moment), values);
+            case INSTANT -> range("<", bound -> instant(bound, moment), values);
+            case AMOUNT -> range("<=", bound -> new BigDecimal(((Value) bound).text), values);
+        };
+    }
+
+    /** One word has an order of its own in the indexes; several have none together. */
+    private static String oneOf(String sql, Object[] words, List<Object> values) {
+        values.add(words.length == 1 ? words[0] : words);
+        return sql + (words.length == 1 ? " = ?" : " = ANY (?)");
+    }
+
+    /** By the very expressions that have an index. */
+    private String region(List<Object> values) {
+        List<String> ways = new ArrayList<>();
+        for (int digits = 2; digits <= 6; digits += 2) {
+            int length = digits;
+            String[] codes =
+                    words.stream().filter(code -> code.length() == length).toArray(String[]::new);
+            if (codes.length > 0) {
+                ways.add(oneOf(
+                        digits == 6 ? field.sql() : String.format(Locale.ROOT, "left(%s, %d)", field.sql(), digits),
+                        codes,
+                        values));
+            }
+        }
+        return ways.size() == 1 ? ways.get(0) : "(" + String.join(" OR ", ways) + ")";
+    }
+
+    private String place(List<Object> values) {
+        UUID[] ids = words.stream().map(UUID::fromString).toArray(UUID[]::new);
+        if (!within) {
+            return oneOf(field.sql(), ids, values);
+        }
+        values.add(ids);
+        return field.sql() + " IN (SELECT unnest(iam.subtree(b)) FROM unnest(?::uuid[]) b)";
+    }
+
+    /** Somebody is n years old from the birthday on which n years are full. */
+    private String age(LocalDate today, List<Object> values) {
+        List<String> ends = new ArrayList<>();
+        if (from instanceof Value least) {
+            values.add(today.minusYears(Integer.parseInt(least.text)));
+            ends.add(field.sql() + " <= ?");
+        }
+        if (to instanceof Value most) {
+            values.add(today.minusYears(Integer.parseInt(most.text) + 1L));
+            ends.add(field.sql() + " > ?");
+        }
+        return "(" + String.join(" AND ", ends) + ")";
+    }
+
+    private interface Reading {
+        Object of(Bound bound);
+    }
+
+    private String range(String upTo, Reading reading, List<Object> values) {
+        List<String> ends = new ArrayList<>();
+        if (from != null) {
+            values.add(reading.of(from));
+            ends.add(field.sql() + " >= ?");
+        }
+        if (to != null) {
+            values.add(reading.of(to));
+            ends.add(field.sql() + " " + upTo + " ?");
+        }
+        return "(" + String.join(" AND ", ends) + ")";
+    }
+
+    private static LocalDate day(Bound bound, Moment moment) {
+        return bound instanceof DaysAgo ago
+                ? moment.today().minusDays(ago.days)
+                : LocalDate.parse(((Value) bound).text);
+    }
+
+    private static OffsetDateTime instant(Bound bound, Moment moment) {
+        return bound instanceof DaysAgo ago
+                ? moment.now().minusHours(24L * ago.days)
+                : OffsetDateTime.parse(((Value) bound).text);
+    }
+}
