@@ -343,6 +343,7 @@ class AuthorizationMatrixTest {
         changes(fixtures);
         tags(fixtures);
         versions(fixtures);
+        grading(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -407,6 +408,24 @@ class AuthorizationMatrixTest {
                 "putCustomerTag",
                 (cast, relation) -> new Request(taggedOf(cast.people.get(relation)), "{\"reason\": \"矩阵\"}"));
         fixtures.put("removeCustomerTag", (cast, relation) -> new Request(taggedOf(cast.people.get(relation))));
+    }
+
+    private static void grading(Map<String, Fixture> fixtures) {
+        fixtures.put("getGradingRule", (cast, relation) -> new Request("/v1/grading-rules/" + RULE));
+        fixtures.put(
+                "createGradingRule", (cast, relation) -> new Request("/v1/grading-rules", """
+                {"kind": "tier", "name": "矩阵", "condition": %s, "result": "mass"}""".formatted(CONDITION)));
+        fixtures.put(
+                "changeGradingRule",
+                (cast, relation) -> new Request("/v1/grading-rules/" + RULE, "{\"name\": \"改名\"}").ifMatch(1));
+        fixtures.put("tryGradingRule", (cast, relation) -> new Request("/v1/grading-rules/" + RULE + "/trial"));
+        fixtures.put(
+                "listCustomerGrades",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/grades"));
+        fixtures.put(
+                "putCustomerClass",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + customerOf(cast.people.get(relation)) + "/class", "{\"value\": \"A\"}"));
     }
 
     private static void versions(Map<String, Fixture> fixtures) {
@@ -675,6 +694,8 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
+    private static final UUID RULE = Ids.next();
+    private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
@@ -857,6 +878,9 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 INSERT INTO customer.tag (id, category_id, code, name_en, name_zh, made_by)
                 VALUES (?, ?, 'matrix', 'Matrix', '矩阵', 'hand')""", TAG, CATEGORY);
+        kehu.sql("""
+                INSERT INTO customer.grading_rule (id, kind, name, condition, priority, result)
+                VALUES (?, 'class', '矩阵', ?::jsonb, 1, 'A')""", RULE, CONDITION);
     }
 
     @BeforeAll
