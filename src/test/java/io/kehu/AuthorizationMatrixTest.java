@@ -347,6 +347,8 @@ class AuthorizationMatrixTest {
         tags(fixtures);
         segments(fixtures);
         relations(fixtures);
+        versions(fixtures);
+        grading(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -546,6 +548,45 @@ class AuthorizationMatrixTest {
                 "putCustomerTag",
                 (cast, relation) -> new Request(taggedOf(cast.people.get(relation)), "{\"reason\": \"矩阵\"}"));
         fixtures.put("removeCustomerTag", (cast, relation) -> new Request(taggedOf(cast.people.get(relation))));
+    }
+
+    private static void grading(Map<String, Fixture> fixtures) {
+        fixtures.put("getGradingRule", (cast, relation) -> new Request("/v1/grading-rules/" + RULE));
+        fixtures.put(
+                "createGradingRule", (cast, relation) -> new Request("/v1/grading-rules", """
+                {"kind": "tier", "name": "矩阵", "condition": %s, "result": "mass"}""".formatted(CONDITION)));
+        fixtures.put(
+                "changeGradingRule",
+                (cast, relation) -> new Request("/v1/grading-rules/" + RULE, "{\"name\": \"改名\"}").ifMatch(1));
+        fixtures.put("tryGradingRule", (cast, relation) -> new Request("/v1/grading-rules/" + RULE + "/trial"));
+        fixtures.put(
+                "listCustomerGrades",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/grades"));
+        fixtures.put(
+                "putCustomerClass",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + customerOf(cast.people.get(relation)) + "/class", "{\"value\": \"A\"}"));
+    }
+
+    private static void versions(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "listCustomerVersions",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/versions"));
+        fixtures.put(
+                "listCustomerVersions@finance",
+                (cast, relation) -> new Request(
+                                "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/versions")
+                        .mustShow("annualIncome"));
+        fixtures.put("restoreCustomerVersion", (cast, relation) -> restore(cast, relation, "tier"));
+        fixtures.put("restoreCustomerVersion@finance", (cast, relation) -> restore(cast, Relation.OWN, "assets"));
+    }
+
+    private static Request restore(Cast cast, Relation relation, String field) {
+        UUID customer = customerOf(cast.people.get(relation));
+        return new Request("/v1/customers/" + customer + "/versions/1/restore", """
+                {"fields": ["%s"], "reason": "矩阵"}""".formatted(field))
+                .ifMatch(version("customer.customer", customer));
     }
 
     /** A tag of this branch. */
@@ -915,6 +956,8 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> HOUSEHOLDS = new ConcurrentHashMap<>();
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
+    private static final UUID RULE = Ids.next();
+    private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
@@ -1097,6 +1140,9 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 INSERT INTO customer.tag (id, category_id, code, name_en, name_zh, made_by)
                 VALUES (?, ?, 'matrix', 'Matrix', '矩阵', 'hand')""", TAG, CATEGORY);
+        kehu.sql("""
+                INSERT INTO customer.grading_rule (id, kind, name, condition, priority, result)
+                VALUES (?, 'class', '矩阵', ?::jsonb, 1, 'A')""", RULE, CONDITION);
     }
 
     @BeforeAll

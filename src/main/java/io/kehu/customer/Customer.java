@@ -35,7 +35,7 @@ public record Customer(
         OffsetDateTime since) {
 
     /** Facts that only the permission customer:finance shows, filters, sorts and enters. */
-    static final Set<String> FINANCE = Set.of("annualIncome", "assets", "liabilities");
+    public static final Set<String> FINANCE = Set.of("annualIncome", "assets", "liabilities");
 
     private static final int SEQ_DIGITS = 10;
 
