@@ -477,6 +477,11 @@ class AuthorizationMatrixTest {
     }
 
     private static void segments(Map<String, Fixture> fixtures) {
+        fixtures.put("getCustomerStatistics", (cast, relation) -> new Request("/v1/customers/statistics"));
+        fixtures.put(
+                "queryCustomerStatistics",
+                (cast, relation) -> new Request(
+                        "/v1/customers/statistics", "{\"filter\": {\"field\": \"tier\", \"is\": \"mass\"}}"));
         fixtures.put("listSegments", (cast, relation) -> new Request("/v1/segments"));
         fixtures.put("createSegment", (cast, relation) -> new Request("/v1/segments", """
                 {"name": "矩阵客群", "kind": "live", "filter": {"field": "tier", "is": "mass"}}"""));
@@ -850,6 +855,22 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "listCustomers@finance",
                 (cast, relation) -> new Request("/v1/customers?limit=200").mustShow("\"assets\""));
+        fixtures.put(
+                "getCustomerStatistics@finance",
+                (cast, relation) -> new Request("/v1/customers/statistics").mustShow("\"assets\""));
+        fixtures.put(
+                "queryCustomerStatistics@finance",
+                (cast, relation) -> new Request(
+                                "/v1/customers/statistics", "{\"filter\": {\"field\": \"kind\", \"is\": \"person\"}}")
+                        .mustShow("\"assets\""));
+        fixtures.put(
+                "queryCustomerStatistics@aboveAssets",
+                (cast, relation) -> new Request(
+                        "/v1/customers/statistics", "{\"filter\": {\"field\": \"assets\", \"from\": \"1\"}}"));
+        fixtures.put(
+                "searchCustomers@byFilter",
+                (cast, relation) -> new Request(
+                        "/v1/customers/search", "{\"filter\": {\"not\": {\"field\": \"assets\", \"from\": \"1\"}}}"));
         fixtures.put("listCustomers@byAssets", (cast, relation) -> new Request("/v1/customers?sort=assets"));
         fixtures.put("listCustomers@aboveAssets", (cast, relation) -> new Request("/v1/customers?assetsFrom=1"));
         fixtures.put(
