@@ -342,6 +342,7 @@ class AuthorizationMatrixTest {
         fields(fixtures);
         changes(fixtures);
         tags(fixtures);
+        duplicates(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -425,6 +426,43 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void duplicates(Map<String, Fixture> fixtures) {
+        String path = "/v1/duplicates/";
+        fixtures.put(
+                "listDuplicates",
+                (cast, relation) ->
+                        new Request("/v1/duplicates?limit=200").mustShow(duplicateOf(cast.people.get(relation))));
+        fixtures.put("getDuplicate", (cast, relation) -> new Request(path + duplicateOf(cast.people.get(relation))));
+        fixtures.put(
+                "dismissDuplicate",
+                (cast, relation) ->
+                        new Request(path + duplicateOf(cast.people.get(relation)) + "/dismiss", "{\"why\": \"矩阵\"}"));
+        fixtures.put("createDuplicateScan", (cast, relation) -> new Request(path + "scans", "{}"));
+        fixtures.put(
+                "getDuplicateScan",
+                (cast, relation) -> new Request(path + "scans/" + scanOf(cast.people.get(relation))));
+        fixtures.put(
+                "cancelDuplicateScan",
+                (cast, relation) -> new Request(path + "scans/" + scanOf(cast.people.get(relation)) + "/cancel"));
+    }
+
+    /** A pair of customers of this member of staff. */
+    private static UUID duplicateOf(UUID person) {
+        return DUPLICATES.computeIfAbsent(person, p ->
+                (UUID) kehu.sql("""
+                        INSERT INTO customer.duplicate (id, a_id, b_id, score, level, reasons, state)
+                        SELECT uuidv7(), least(p.one, p.other), greatest(p.one, p.other), 12, 'possible', '[]', 'open'
+                        FROM (SELECT ?::uuid AS one, ?::uuid AS other) p RETURNING id""", customerOf(p), newCustomer(p)).get(0).get("id"));
+    }
+
+    /** A scan of this member of staff, which no node takes before tomorrow. */
+    private static UUID scanOf(UUID person) {
+        return SCANS.computeIfAbsent(person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.duplicates', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day')
+                        RETURNING id""", p).get(0).get("id"));
     }
 
     private static void rights(Map<String, Fixture> fixtures) {
@@ -654,6 +692,8 @@ class AuthorizationMatrixTest {
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();
