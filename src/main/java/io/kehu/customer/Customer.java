@@ -35,12 +35,12 @@ public record Customer(
         OffsetDateTime since) {
 
     /** Facts that only the permission customer:finance shows, filters, sorts and enters. */
-    static final Set<String> FINANCE = Set.of("annualIncome", "assets", "liabilities");
+    public static final Set<String> FINANCE = Set.of("annualIncome", "assets", "liabilities");
 
     private static final int SEQ_DIGITS = 10;
 
     /** Which parts of a customer the reader may see in full. */
-    record View(boolean finance, Set<String> unmasked) {
+    public record View(boolean finance, Set<String> unmasked) {
         boolean shows(Fact fact) {
             return finance || !FINANCE.contains(fact.field());
         }
@@ -143,7 +143,7 @@ public record Customer(
     }
 
     /** The bank's customer number: the order of entry in ten digits and a check digit (ISO/IEC 7064, MOD 11,10). */
-    static String number(long seq) {
+    public static String number(long seq) {
         String digits = Long.toString(seq);
         digits = "0".repeat(Math.max(0, SEQ_DIGITS - digits.length())) + digits;
         return digits + checkDigit(digits);
@@ -165,7 +165,7 @@ public record Customer(
     }
 
     /** Everything the view allows, as {@code Customer} of the contract. */
-    void toJson(JsonGenerator json, View view) throws IOException {
+    public void toJson(JsonGenerator json, View view) throws IOException {
         json.writeStartObject();
         json.writeStringField("id", id.toString());
         json.writeStringField("number", number(seq));

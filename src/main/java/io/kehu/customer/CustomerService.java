@@ -1,9 +1,7 @@
 package io.kehu.customer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
-import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
@@ -15,27 +13,22 @@ import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.FourEyes;
 import io.kehu.sql.Past;
-import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.sqlclient.Row;
-import java.time.LocalDate;
-import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
-import org.jspecify.annotations.Nullable;
 
 /** The rules of who may enter, see and change which customer, and how much of it. */
 final class CustomerService {
-    private static final String READ = "customer:read";
     /** A busy adviser sees some forty people a day; who reads two hundred in full is copying. */
     private static final int UNMASK_PER_DAY = 200;
 
     private final Database database;
     private final CustomerStore store;
     private final CustomerSearchStore searches;
+    private final CustomerChanges changes;
     private final Clock clock;
     private final ZoneId zone;
 
@@ -43,6 +36,7 @@ final class CustomerService {
         this.database = database;
         this.store = store;
         this.searches = searches;
+        this.changes = new CustomerChanges(store, clock, zone);
         this.clock = clock;
         this.zone = zone;
     }
@@ -53,22 +47,22 @@ final class CustomerService {
      */
     Future<Reply> create(Call call) {
         ObjectNode body = call.json();
-        mustSeeFinance(call.principal(), body, Customer.FINANCE);
-        ObjectNode draft = withoutPlace(body);
+        CustomerChanges.mustSeeFinance(call.principal(), body, Customer.FINANCE);
+        ObjectNode draft = CustomerChanges.withoutPlace(body);
         draft.properties().removeIf(e -> e.getValue().isNull());
-        ObjectNode checked = CustomerRules.checked(draft, draft::has, today());
+        ObjectNode checked = CustomerRules.checked(draft, draft::has, changes.today());
         return database.write(call, tx -> {
             Principal who = tx.principal();
-            UUID branch = body.has("branchId") ? id(body, "branchId") : who.branchId();
+            UUID branch = body.has("branchId") ? CustomerChanges.id(body, "branchId") : who.branchId();
             boolean own = who.scope() == Principal.Scope.OWN && Objects.equals(branch, who.branchId());
-            UUID manager = own && !body.has("managerId") ? who.subject() : id(body, "managerId");
+            UUID manager = own && !body.has("managerId") ? who.subject() : CustomerChanges.id(body, "managerId");
             if (branch == null) {
                 return Future.failedFuture(Problem.of("customer.branchUnknown"));
             }
             return store.mustBeHis(tx, branch, manager)
                     .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager)))
                     .map(customer -> {
-                        tx.event(event("customer.created", customer));
+                        tx.event(CustomerChanges.event("customer.created", customer));
                         return Reply.created(
                                         "/v1/customers/" + customer.id(),
                                         json -> customer.toJson(json, view(call, Set.of())))
@@ -118,45 +112,12 @@ final class CustomerService {
      * customer.fieldForbidden.
      */
     Future<Reply> change(Call call) {
-        mustSeeFinance(call.principal(), call.json(), Customer.FINANCE);
+        CustomerChanges.mustSeeFinance(call.principal(), call.json(), Customer.FINANCE);
         return database.write(
                 call,
-                tx -> store.locked(tx, call.id("customerId"))
-                        .compose(row -> apply(tx, row, store.opened(row)))
-                        .map(customer -> {
-                            tx.event(event("customer.changed", customer));
-                            return Reply.ok(json -> customer.toJson(json, view(call, Set.of())))
-                                    .etag(customer.version());
-                        }));
-    }
-
-    private Future<Customer> apply(Tx tx, Row row, Customer before) {
-        ObjectNode patch = tx.call().json();
-        if (!matches(tx.call(), before.version())) {
-            return Future.failedFuture(Problem.of("request.stale"));
-        }
-        ObjectNode draft = before.toDraft();
-        withoutPlace(patch).properties().forEach(e -> {
-            if (e.getValue().isNull()) {
-                draft.remove(e.getKey());
-            } else {
-                draft.set(e.getKey(), e.getValue());
-            }
-        });
-        ObjectNode checked = CustomerRules.checked(draft, patch::has, today());
-        UUID branch = patch.has("branchId") ? id(patch, "branchId") : before.branchId();
-        UUID manager = patch.has("managerId") ? id(patch, "managerId") : before.managerId();
-        Customer after = before.with(checked, Objects.requireNonNull(branch), manager);
-        boolean moved = !after.branchId().equals(before.branchId()) || !Objects.equals(manager, before.managerId());
-        return (moved ? store.mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
-                .compose(v -> store.update(tx, row, after));
-    }
-
-    /** A tag of an unmasked reading ({@code "3.u"}) names the same version. */
-    private static boolean matches(Call call, long version) {
-        String seen = call.meta().ifMatch();
-        return seen != null
-                && (seen.endsWith(".u") ? seen.substring(0, seen.length() - 2) : seen).equals(Long.toString(version));
+                tx -> changes.apply(tx, call.id("customerId"), call.json())
+                        .map(customer -> Reply.ok(json -> customer.toJson(json, view(call, Set.of())))
+                                .etag(customer.version())));
     }
 
     /** All customers in scope that fit the filters. Problems: request.cursorInvalid, customer.fieldForbidden. */
@@ -170,7 +131,7 @@ final class CustomerService {
     }
 
     private Future<Reply> page(Call call, ObjectNode terms) {
-        mustSeeFinance(call.principal(), terms, List.of("assetsFrom", "assetsTo"));
+        CustomerChanges.mustSeeFinance(call.principal(), terms, List.of("assetsFrom", "assetsTo"));
         if (terms.path("sort").asText().equals("assets") && !call.principal().may("customer:finance")) {
             throw Problem.of("customer.fieldForbidden", "assets");
         }
@@ -180,38 +141,7 @@ final class CustomerService {
         return searches.page(call, terms, Moment.at(clock.now(), zone), view(call, Set.of()));
     }
 
-    private static void mustSeeFinance(Principal who, ObjectNode fields, Iterable<String> finance) {
-        if (!who.may("customer:finance")) {
-            for (String field : finance) {
-                if (fields.has(field)) {
-                    throw Problem.of("customer.fieldForbidden", field);
-                }
-            }
-        }
-    }
-
     private static Customer.View view(Call call, Set<String> unmask) {
         return new Customer.View(call.principal().may("customer:finance"), unmask);
-    }
-
-    private static ObjectNode withoutPlace(ObjectNode body) {
-        ObjectNode fields = body.deepCopy();
-        fields.remove(List.of("branchId", "managerId"));
-        return fields;
-    }
-
-    private static @Nullable UUID id(ObjectNode body, String field) {
-        JsonNode value = body.path(field);
-        return value.isTextual() ? UUID.fromString(value.textValue()) : null;
-    }
-
-    private LocalDate today() {
-        OffsetDateTime now = clock.now();
-        return now.atZoneSameInstant(zone).toLocalDate();
-    }
-
-    private static Event event(String type, Customer customer) {
-        return Event.of(type, customer.id(), customer.version(), READ)
-                .within(customer.branchId(), customer.managerId());
     }
 }

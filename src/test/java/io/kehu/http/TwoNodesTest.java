@@ -101,6 +101,7 @@ class TwoNodesTest {
                 s.audit(),
                 s.vault(),
                 s.cache(),
+                s.grading(),
                 s.seed(),
                 s.log(),
                 s.tree());

@@ -29,11 +29,12 @@ final class CustomerTagStore {
 
     private static final String COLUMNS = """
             h.id, h.customer_id, h.tag_id, h.starts_at, h.ends_at, h.rule_id, h.given_by, h.reason, h.version, h.valid_from,
-            t.code, t.category_id, t.name_en, t.name_zh, t.exclusive_group, k.epoch, k.wrapped, s.username""";
+            t.code, t.category_id, t.name_en, t.name_zh, t.exclusive_group, k.epoch, k.wrapped, s.username, r.name AS rule_name""";
     private static final String BESIDE = """
 
             LEFT JOIN kehu.data_key k ON k.subject_id = h.customer_id
             LEFT JOIN iam.staff_of_record s ON s.id = h.given_by
+            LEFT JOIN customer.grading_rule r ON r.id = h.rule_id
             """;
     private static final String GIVEN = "SELECT " + COLUMNS
             + " FROM customer.customer_tag h JOIN customer.tag t ON t.id = h.tag_id" + BESIDE + "WHERE h.id = $1";
@@ -188,7 +189,10 @@ final class CustomerTagStore {
         Tag.instant(json, "until", row.getOffsetDateTime("ends_at"));
         json.writeStringField("customerId", row.getUUID("customer_id").toString());
         if (rule != null) {
-            json.writeStringField("ruleId", rule.toString());
+            json.writeObjectFieldStart("rule");
+            json.writeStringField("id", rule.toString());
+            text(json, "name", row.getString("rule_name"));
+            json.writeEndObject();
         } else {
             json.writeObjectFieldStart("givenBy");
             json.writeStringField("id", row.getUUID("given_by").toString());
