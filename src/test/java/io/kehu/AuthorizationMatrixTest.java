@@ -11,6 +11,7 @@ import io.kehu.bus.Principal;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
+import io.kehu.customer.Customer;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
@@ -337,15 +338,115 @@ class AuthorizationMatrixTest {
                 "listCustomerAccesses",
                 (cast, relation) ->
                         new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/access-log"));
+        contacts(fixtures);
+        erasures(fixtures);
         rights(fixtures);
         factors(fixtures);
         fields(fixtures);
         changes(fixtures);
         tags(fixtures);
+        segments(fixtures);
+        relations(fixtures);
         versions(fixtures);
         grading(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
+    }
+
+    private static void contacts(Map<String, Fixture> fixtures) {
+        fixtures.put("listInteractions", (cast, relation) -> new Request(customer(cast, relation) + "/interactions"));
+        fixtures.put(
+                "createInteraction", (cast, relation) -> new Request(customer(cast, relation) + "/interactions", """
+                {"channel": "call", "direction": "inbound", "text": "矩阵"}"""));
+        fixtures.put(
+                "getInteraction",
+                (cast, relation) -> new Request("/v1/interactions/" + interactionOf(cast.people.get(relation))));
+        fixtures.put(
+                "changeInteraction",
+                (cast, relation) -> new Request(
+                                "/v1/interactions/" + interactionOf(cast.people.get(relation)),
+                                "{\"outcome\": \"reached\"}")
+                        .ifMatch(1));
+        fixtures.put(
+                "getContactPreference",
+                (cast, relation) -> new Request(customer(cast, relation) + "/contact-preference"));
+        fixtures.put("listConsents", (cast, relation) -> new Request(customer(cast, relation) + "/consents"));
+        fixtures.put("createConsent", (cast, relation) -> new Request(customer(cast, relation) + "/consents", """
+                {"purpose": "marketing", "channel": "sms", "state": "withdrawn", "source": "call"}"""));
+        fixtures.put(
+                "exportPersonalData",
+                (cast, relation) -> new Request(customer(cast, relation) + "/personal-data")
+                        .with("Kehu-Purpose", "customer-request"));
+        fixtures.put(
+                "checkConsent",
+                (cast, relation) ->
+                        new Request(customer(cast, relation) + "/consents/check?purpose=marketing&channel=sms"));
+    }
+
+    private static String customer(Cast cast, Relation relation) {
+        return "/v1/customers/" + customerOf(cast.people.get(relation));
+    }
+
+    private static void erasures(Map<String, Fixture> fixtures) {
+        fixtures.put("deleteCustomer", (cast, relation) -> {
+            UUID customer = customerOf(cast.people.get(relation));
+            String number = Customer.number(kehu.value("SELECT seq FROM customer.customer WHERE id = ?", customer));
+            return new Request("/v1/customers/" + customer + "/deletion", """
+                    {"reason": "customer-request", "confirmNumber": "%s"}""".formatted(number));
+        });
+        fixtures.put(
+                "listDeletions",
+                (cast, relation) ->
+                        new Request("/v1/deletions?limit=200").mustShow(deletedOf(cast.people.get(relation))));
+        fixtures.put(
+                "getDeletion",
+                (cast, relation) -> new Request("/v1/customers/" + deletedOf(cast.people.get(relation)) + "/deletion"));
+        fixtures.put(
+                "cancelDeletion",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + deletedOf(cast.people.get(relation)) + "/deletion/cancel"));
+        fixtures.put(
+                "getErasure", (cast, relation) -> new Request("/v1/erasures/" + erasureOf(cast.people.get(relation))));
+    }
+
+    /** A customer of this member of staff who was deleted a moment ago. */
+    private static UUID deletedOf(UUID person) {
+        return DELETED.computeIfAbsent(person, p -> {
+            UUID customer = newCustomer(p);
+            kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", customer);
+            kehu.sql("""
+                    INSERT INTO customer.deletion (id, customer_id, reason, asked_by, asked_at, due_at)
+                    VALUES (uuidv7(), ?, 'customer-request', ?, kehu.now(), kehu.now() + interval '1 day')""", customer, p);
+            return customer;
+        });
+    }
+
+    /** The certificate of a customer of this member of staff; its signature is not looked at. */
+    private static UUID erasureOf(UUID person) {
+        return ERASURES.computeIfAbsent(person, p -> {
+            UUID id = Ids.next();
+            UUID customer = deletedOf(p);
+            String line =
+                    "{\"id\":\"%s\",\"customerId\":\"%s\",\"customerIds\":[\"%s\"],\"reason\":\"customer-request\","
+                                    .formatted(id, customer, customer)
+                            + "\"askedAt\":\"2026-01-01T00:00:00Z\",\"approvalId\":\"%s\",\"erasedAt\":\"2026-01-02T00:00:00Z\","
+                                    .formatted(id)
+                            + "\"finalAt\":\"2026-01-03T00:00:00Z\",\"epochs\":[1],\"kid\":\"matrix\",\"signature\":\"00\"}";
+            kehu.sql("""
+                    INSERT INTO customer.erasure (id, customer_id, customer_ids, reason, asked_at, approval_id, erased_at, final_at,
+                                                  epochs, line)
+                    VALUES (?, ?, ARRAY[?::uuid], 'customer-request', kehu.now(), ?, kehu.now(), kehu.now(), '{1}', ?)""", id, customer, customer, id, line);
+            return id;
+        });
+    }
+
+    /** A contact with a customer whom this member of staff looks after. */
+    private static UUID interactionOf(UUID person) {
+        return INTERACTIONS.computeIfAbsent(
+                person,
+                p -> kehu.value(
+                        "SELECT customer.add_interaction(?, 'call', 'inbound', kehu.now(), NULL, NULL, NULL, NULL, NULL)",
+                        customerOf(p)));
     }
 
     private static void passkeys(Map<String, Fixture> fixtures) {
@@ -373,6 +474,45 @@ class AuthorizationMatrixTest {
             passkeyOf(cast.people.get(Relation.OWN));
             return new Request("/v1/auth/step-up/passkey");
         });
+    }
+
+    private static void segments(Map<String, Fixture> fixtures) {
+        fixtures.put("listSegments", (cast, relation) -> new Request("/v1/segments"));
+        fixtures.put("createSegment", (cast, relation) -> new Request("/v1/segments", """
+                {"name": "矩阵客群", "kind": "live", "filter": {"field": "tier", "is": "mass"}}"""));
+        fixtures.put("getSegment", (cast, relation) -> new Request("/v1/segments/" + segment()));
+        fixtures.put(
+                "changeSegment",
+                (cast, relation) -> new Request("/v1/segments/" + segment(), "{\"name\": \"改名\"}").ifMatch(1));
+        fixtures.put("deleteSegment", (cast, relation) -> new Request("/v1/segments/" + segment()).ifMatch(1));
+        fixtures.put(
+                "listSegmentMembers",
+                (cast, relation) -> new Request("/v1/segments/" + segment() + "/members?limit=200")
+                        .mustShow(memberOf(cast.people.get(relation))));
+        fixtures.put("countSegmentMembers", (cast, relation) -> new Request("/v1/segments/" + segment() + "/count"));
+        fixtures.put(
+                "explainSegment",
+                (cast, relation) -> new Request(
+                        "/v1/segments/" + segment() + "/explain?customerId=" + customerOf(cast.people.get(relation))));
+    }
+
+    private static UUID segment() {
+        kehu.sql("""
+                WITH made AS (
+                    INSERT INTO customer.segment (id, name, description, kind, reads, relative)
+                    VALUES (?, 'matrix', '', 'static', '{}', false) ON CONFLICT DO NOTHING RETURNING id)
+                INSERT INTO customer.segment_state (segment_id, catching_up) SELECT id, false FROM made""", SEGMENT);
+        return SEGMENT;
+    }
+
+    /** A member of the segment, who is a customer of this member of staff. */
+    private static UUID memberOf(UUID person) {
+        UUID customer = customerOf(person);
+        kehu.sql(
+                "INSERT INTO customer.segment_member (segment_id, customer_id, since) VALUES (?, ?, kehu.now()) ON CONFLICT DO NOTHING",
+                segment(),
+                customer);
+        return customer;
     }
 
     private static void tags(Map<String, Fixture> fixtures) {
@@ -466,6 +606,121 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void relations(Map<String, Fixture> fixtures) {
+        fixtures.put("listRelations", (cast, relation) -> related(cast, relation, ""));
+        fixtures.put("createRelation", (cast, relation) -> {
+            UUID person = cast.people.get(relation);
+            return new Request("/v1/customers/" + customerOf(person) + "/relations", """
+                    {"role": "sibling", "customerId": "%s"}""".formatted(friendOf(person)));
+        });
+        fixtures.put(
+                "createRelation@other",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/relations",
+                        """
+                    {"role": "sibling", "customerId": "%s"}""".formatted(friendOf(cast.people.get(relation)))));
+        fixtures.put("getRelation", (cast, relation) -> new Request(relationOf(cast, relation, relation)));
+        fixtures.put("getRelation@across", (cast, relation) -> new Request(relationOf(cast, Relation.OWN, relation)));
+        fixtures.put(
+                "changeRelation",
+                (cast, relation) -> new Request(
+                                relationOf(cast, Relation.OWN, relation), "{\"endsOn\": \"2030-01-01\"}")
+                        .ifMatch(1));
+        fixtures.put(
+                "deleteRelation", (cast, relation) -> new Request(relationOf(cast, Relation.OWN, relation)).ifMatch(1));
+        fixtures.put("getRelationGraph", (cast, relation) -> related(cast, relation, "/graph"));
+        fixtures.put("getRelationGraph@across", (cast, relation) -> {
+            relationOf(cast, Relation.OWN, relation);
+            return new Request("/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/graph")
+                    .mustShow(friendOf(cast.people.get(relation)));
+        });
+        fixtures.put("getCustomerGroup", (cast, relation) -> related(cast, relation, "/group"));
+        fixtures.put("listHouseholds", (cast, relation) -> {
+            UUID household = householdOf(cast.people.get(relation));
+            return new Request("/v1/households?limit=200").mustShow(household);
+        });
+        fixtures.put(
+                "createHousehold",
+                (cast, relation) -> new Request("/v1/households", """
+                {"headId": "%s", "name": "矩阵家"}""".formatted(friendOf(cast.people.get(relation)))));
+        fixtures.put("getHousehold", (cast, relation) -> household(cast, relation, ""));
+        fixtures.put(
+                "changeHousehold",
+                (cast, relation) -> new Request(household(cast, relation, "").path, "{\"name\": \"更名家\"}")
+                        .ifMatch(version("customer.household", householdOf(cast.people.get(relation)))));
+        fixtures.put("addHouseholdMember", (cast, relation) -> joins(cast, relation, cast.people.get(Relation.OWN)));
+        fixtures.put(
+                "addHouseholdMember@member", (cast, relation) -> joins(cast, Relation.OWN, cast.people.get(relation)));
+        fixtures.put(
+                "removeHouseholdMember",
+                (cast, relation) -> household(
+                        cast,
+                        relation,
+                        "/members/"
+                                + kehu.value(
+                                        "SELECT customer_id FROM customer.household_member WHERE household_id = ? AND role = 'child'",
+                                        householdOf(cast.people.get(relation)))));
+        fixtures.put("getHouseholdFinances", (cast, relation) -> household(cast, relation, "/finances"));
+        fixtures.put(
+                "getCustomerOverview",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/overview"));
+        fixtures.put(
+                "getCustomerOverview@finance",
+                (cast, relation) -> new Request(
+                                "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/overview")
+                        .mustShow("annualIncome"));
+        fixtures.put("getCustomerOverview@across", (cast, relation) -> {
+            relationOf(cast, Relation.OWN, relation);
+            return new Request("/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/overview")
+                    .mustShow(friendOf(cast.people.get(relation)));
+        });
+    }
+
+    private static Request related(Cast cast, Relation relation, String what) {
+        return new Request(
+                "/v1/customers/" + customerOf(cast.people.get(relation)) + (what.isEmpty() ? "/relations" : what));
+    }
+
+    private static Request household(Cast cast, Relation relation, String what) {
+        return new Request("/v1/households/" + householdOf(cast.people.get(relation)) + what);
+    }
+
+    private static Request joins(Cast cast, Relation relation, UUID person) {
+        return new Request(household(cast, relation, "/members").path, """
+                {"role": "child", "customerId": "%s"}""".formatted(friendOf(person)));
+    }
+
+    /** Another customer whom this member of staff looks after. */
+    private static UUID friendOf(UUID person) {
+        return FRIENDS.computeIfAbsent(person, AuthorizationMatrixTest::newCustomer);
+    }
+
+    /** The path of a relation between a customer of the one and a customer of the other. */
+    private static String relationOf(Cast cast, Relation one, Relation other) {
+        UUID from = customerOf(cast.people.get(one));
+        UUID to = friendOf(cast.people.get(other));
+        return "/v1/relations/"
+                + RELATIONS.computeIfAbsent(from + " " + to, pair ->
+                        (UUID) kehu.sql("""
+                        INSERT INTO customer.relation (id, kind, from_id, to_id) VALUES (uuidv7(), 'guarantor', ?, ?)
+                        RETURNING id""", from, to).get(0).get("id"));
+    }
+
+    /** A household of a customer whom this member of staff looks after, with a child. */
+    private static UUID householdOf(UUID person) {
+        return HOUSEHOLDS.computeIfAbsent(person, p -> {
+            Caller founder = kehu.signIn(kehu.staff(DemoStaff.id("HQ"), "branch-head"));
+            String path = founder.post("/v1/households", """
+                    {"headId": "%s", "name": "矩阵家"}""".formatted(customerOf(p)))
+                    .is(201)
+                    .header("Location");
+            founder.post(path + "/members", """
+                    {"role": "child", "customerId": "%s"}""".formatted(newCustomer(p))).is(200);
+            return UUID.fromString(path.substring(path.lastIndexOf('/') + 1));
+        });
     }
 
     private static void rights(Map<String, Fixture> fixtures) {
@@ -689,9 +944,16 @@ class AuthorizationMatrixTest {
     private static final String UPLOAD = """
             {"purpose": "customer-import", "name": "list.csv", "size": 3}""";
     private static final Map<UUID, UUID> CUSTOMERS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> INTERACTIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> DELETED = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> ERASURES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> JOBS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> IMPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> UPLOADS = new ConcurrentHashMap<>();
+    private static final UUID SEGMENT = Ids.next();
+    private static final Map<UUID, UUID> FRIENDS = new ConcurrentHashMap<>();
+    private static final Map<String, UUID> RELATIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> HOUSEHOLDS = new ConcurrentHashMap<>();
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
     private static final UUID RULE = Ids.next();

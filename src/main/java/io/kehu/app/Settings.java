@@ -416,6 +416,8 @@ public record Settings(
         Remote.from(tree).check();
         PasskeySettings.from(tree.group("auth").group("passkeys")).check(production());
         SecondFactor.from(tree);
+        CustomerSettings.from(tree);
+        PersonalSettings.from(tree);
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");

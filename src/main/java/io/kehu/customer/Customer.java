@@ -143,7 +143,7 @@ public record Customer(
     }
 
     /** The bank's customer number: the order of entry in ten digits and a check digit (ISO/IEC 7064, MOD 11,10). */
-    static String number(long seq) {
+    public static String number(long seq) {
         String digits = Long.toString(seq);
         digits = "0".repeat(Math.max(0, SEQ_DIGITS - digits.length())) + digits;
         return digits + checkDigit(digits);

@@ -68,8 +68,20 @@ public final class CustomerSeals {
         if (sealed == null || wrapped == null) {
             return Personal.NONE;
         }
-        Vault.Key key = vault.key(row.getUUID(0), row.getInteger(at + 1), wrapped.getBytes());
+        return open(row.getUUID(0), sealed, row.getInteger(at + 1), wrapped);
+    }
+
+    private Personal open(UUID customer, Buffer sealed, int epoch, Buffer wrapped) {
+        Vault.Key key = vault.key(customer, epoch, wrapped.getBytes());
         return new Personal(vault.open(key, TABLE, CLASS, sealed.getBytes()));
+    }
+
+    /** The name alone; null where there is none, and where the key has been erased. */
+    @Nullable
+    String name(UUID customer, @Nullable Buffer sealed, int epoch, @Nullable Buffer wrapped) {
+        return sealed == null || wrapped == null
+                ? null
+                : open(customer, sealed, epoch, wrapped).name();
     }
 
     Integer[] tokens(ObjectNode personal) {

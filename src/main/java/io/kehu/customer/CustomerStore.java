@@ -165,7 +165,7 @@ public final class CustomerStore {
     }
 
     /** One round trip, and another where something waits for approval. Fails with {@code customer.notFound}, also out of scope. */
-    Future<FourEyes.Found<Customer>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
+    public Future<FourEyes.Found<Customer>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
         if (asOf == null) {
             Where where = readable(call.principal(), id);
             return database.row(call, READ_WITH_WAITS + where.sql(), where.values(), "customer.notFound")

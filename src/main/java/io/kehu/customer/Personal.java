@@ -187,6 +187,25 @@ public final class Personal {
         return new Head(name, document, phone);
     }
 
+    /** The name and nothing else; reads no further than to it. */
+    @Nullable
+    String name() {
+        try (JsonParser in = Json.own(json)) {
+            in.nextToken();
+            while (in.nextToken() == JsonToken.FIELD_NAME) {
+                String field = in.currentName();
+                in.nextToken();
+                if (field.equals("name")) {
+                    return in.getText();
+                }
+                in.skipChildren();
+            }
+            return null;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** To the end of the array whose first object was read. */
     private static void skipRest(JsonParser in) throws IOException {
         while (in.nextToken() != JsonToken.END_ARRAY) {

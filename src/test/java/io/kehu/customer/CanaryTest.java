@@ -62,6 +62,8 @@ class CanaryTest {
 
     private static TestKehu kehu;
     private static Caller who;
+    /** Somebody whom the others are related to. */
+    private static String friend;
 
     /** What error answers said, with their headers. */
     private final StringBuffer errors = new StringBuffer();
@@ -142,6 +144,10 @@ class CanaryTest {
     static void start() {
         kehu = TestKehu.start();
         who = kehu.signIn(kehu.staff(kehu.branch(kehu.headOffice(), CONTROL), "customer-manager", "operator"));
+        friend = who.post("/v1/customers", "{\"kind\": \"person\", \"name\": \"友\"}")
+                .is(201)
+                .at("/id")
+                .asText();
         IntStream.range(0, PEOPLE).mapToObj(Person::new).forEach(Person::hide);
     }
 
@@ -211,6 +217,7 @@ class CanaryTest {
         masked.append(changed.text())
                 .append(who.get(path, "User-Agent", person.email()).is(200).text());
         if (tenth) {
+            contacts(person, path);
             who.post("/v1/customers", person.json(), "Idempotency-Key", key).is(201);
             who.post("/v1/customers", person.json(), "Dry-Run", "true").is(409, "customer.idTaken");
             refused(who.post("/v1/customers", person.json()).is(409, "customer.idTaken"));
@@ -231,12 +238,64 @@ class CanaryTest {
                 assertThat(found.at("/items")).as("search %s", person.number).isNotEmpty();
                 masked.append(found.text());
             }
+            related(person, path, key);
         }
         if (person.number < UNMASKED) {
             Answer full = who.get(path + "?unmask=phone,idNumber,email,address,externalId", "Kehu-Purpose", "contact")
                     .is(200);
             assertThat(MASKED.in(full.text())).hasSizeGreaterThanOrEqualTo(5);
         }
+    }
+
+    /** What was said and decided, and all of it together in a file. */
+    private void contacts(Person person, String path) {
+        String text = "%s，%s，%s，%s".formatted(person.newName(), person.newPhone(), person.address(), person.email());
+        Answer said = who.post(
+                        path + "/interactions",
+                        "{\"channel\": \"call\", \"direction\": \"inbound\", \"text\": \"" + text + "\"}",
+                        "Idempotency-Key",
+                        "canary-said-" + person.number)
+                .is(201);
+        who.patch(said.header("Location"), said.etag(), "{\"text\": \"又：" + text + "\"}")
+                .is(200);
+        refused(who.post(
+                        path + "/interactions",
+                        "{\"channel\": \"call\", \"direction\": \"inbound\", \"text\": \"" + person.idNumber() + "\"}",
+                        "Idempotency-Key",
+                        "canary-number-" + person.number)
+                .is(400));
+        who.post(path + "/consents", """
+                {"purpose": "marketing", "channel": "sms", "state": "given", "source": "call",
+                 "proof": {"interactionId": "%s"}}""".formatted(said.at("/id").asText())).is(201);
+        if (person.number < 200) {
+            Answer file = who.get(path + "/personal-data", "Kehu-Purpose", "customer-request")
+                    .is(200);
+            assertThat(MASKED.in(file.text())).hasSizeGreaterThanOrEqualTo(5);
+        }
+    }
+
+    /** What is said in a note, and in the name of a household. */
+    private void related(Person person, String path, String key) {
+        String id = path.substring(path.lastIndexOf('/') + 1);
+        String relation = """
+                {"role": "referrer", "customerId": "%s", "note": "%s, %s"}""".formatted(friend, person.phone(), person.address());
+        Answer made =
+                who.post(path + "/relations", relation, "Idempotency-Key", key).is(201);
+        who.post(path + "/relations", relation, "Idempotency-Key", key).is(201);
+        refused(who.post(path + "/relations", relation).is(409, "relation.exists"));
+        refused(who.post(path + "/relations", relation.replace("referrer", person.email())));
+        who.patch(made.header("Location"), made.etag(), "{\"note\": \"" + person.email() + "\"}")
+                .is(200);
+        assertThat(NEEDLES.in(who.get(path + "/relations").text())).isNotEmpty();
+        masked.append(who.get(path + "/graph").is(200).text());
+        String household = """
+                {"headId": "%s", "name": "%s"}""".formatted(id, person.address());
+        Answer founded =
+                who.post("/v1/households", household, "Idempotency-Key", key).is(201);
+        refused(who.post("/v1/households", household).is(409, "household.memberTaken"));
+        who.patch(founded.header("Location"), founded.etag(), "{\"name\": \"" + person.name() + person.phone() + "\"}")
+                .is(200);
+        masked.append(who.get(path + "/overview").is(200).text());
     }
 
     /** The rest, some of whom are known already, are wrong, or are there twice; the answer is the file of errors. */

@@ -401,6 +401,21 @@ public final class Load {
                 closed(target.url, connections, 0, warmUpSeconds, seconds));
     }
 
+    @Command(name = "overview", description = "Overviews of a customer: 200 users with 1 s think time for 60 s.")
+    int overview(
+            @Mixin Target target,
+            @Option(names = "--users", defaultValue = "200") int users,
+            @Option(names = "--think-millis", defaultValue = "1000") int thinkMillis,
+            @Option(names = "--warm-up", defaultValue = "20") int warmUpSeconds,
+            @Option(names = "--seconds", defaultValue = "60") int seconds)
+            throws IOException {
+        return alone(
+                "overview",
+                target,
+                target.requests().overviews(),
+                closed(target.url, users, thinkMillis, warmUpSeconds, seconds));
+    }
+
     @Command(
             name = "growth",
             description = "Median latency of named requests on a small and on a large set of customers.")

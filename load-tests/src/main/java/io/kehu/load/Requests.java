@@ -72,6 +72,14 @@ final class Requests {
         return List.of(read(1));
     }
 
+    /** Everything about a customer at a glance. */
+    List<Part> overviews() {
+        return List.of(prepared(
+                "overview",
+                1,
+                () -> request("GET", CUSTOMERS + "/" + pick(customers) + "/overview", pick(tokens), null)));
+    }
+
     /** Only searches by name. */
     List<Part> searches() {
         return List.of(search(1));

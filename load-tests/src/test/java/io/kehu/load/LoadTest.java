@@ -98,6 +98,8 @@ class LoadTest {
             case "POST /v1/customers" -> request.response().setStatusCode(201).end(body);
             case "GET /v1/customers/" + CUSTOMER ->
                 request.response().setStatusCode(signedIn ? 200 : 401).end("{\"id\":\"" + CUSTOMER + "\"}");
+            case "GET /v1/customers/" + CUSTOMER + "/overview" ->
+                request.response().setStatusCode(signedIn ? 200 : 401).end("{\"sections\":{}}");
             case "GET /closing" ->
                 request.response().putHeader("Connection", "close").end("bye");
             case "GET /dropping" -> request.connection().close();
@@ -246,6 +248,22 @@ class LoadTest {
                 .extracting(line -> line.getString("run"))
                 .containsExactly("before 1", "after 1", "before 2", "after 2");
         assertThat(printed.toString(StandardCharsets.UTF_8)).contains("medians: after ");
+    }
+
+    @Test
+    void overviewsAreReadByUsersWhoThink() throws Exception {
+        prepare();
+        assertThat(load(
+                        "overview",
+                        "--url=" + url,
+                        "--prepared=" + prepared(),
+                        "--users=4",
+                        "--think-millis=100",
+                        "--warm-up=0",
+                        "--seconds=1"))
+                .isZero();
+        assertThat(jsonLines()).extracting(line -> line.getString("run")).containsExactly("overview");
+        assertThat(seen.get("GET /v1/customers/" + CUSTOMER + "/overview").get()).isBetween(4L, 60L);
     }
 
     @Test

@@ -32,6 +32,12 @@ public record Condition(
     private static final String TAGGED_AT_ALL =
             "c.id IN (SELECT customer.root(t.customer_id) FROM customer.tag_current t)";
 
+    /** A clock may also be put back. */
+    private static final String BETWEEN = " BETWEEN SYMMETRIC ? AND ?";
+
+    private static final String RETAGGED = "c.id IN (SELECT customer.root(t.customer_id) FROM customer.customer_tag t"
+            + " WHERE t.starts_at" + BETWEEN + " OR t.ends_at" + BETWEEN + ")";
+
     /** An end of a range: a value, or so many days from today. */
     sealed interface Bound {}
 
@@ -47,6 +53,52 @@ public record Condition(
                 || field.kind() == FilterField.Kind.TAG
                 || from instanceof DaysAgo
                 || to instanceof DaysAgo;
+    }
+
+    /**
+     * Customers for whom time alone may have changed the answer between two moments, and perhaps some more: what has crossed a
+     * bound lies between where the bound was and where it is, which an index of the column finds.
+     *
+     * @return a condition with a {@code ?} for each value; null where time changed nothing
+     */
+    public @Nullable String crossed(Moment before, Moment now, List<Object> values) {
+        List<String> ways = new ArrayList<>();
+        boolean sameDay = before.today().equals(now.today());
+        switch (field.kind()) {
+            case TAG -> {
+                values.addAll(List.of(before.now(), now.now(), before.now(), now.now()));
+                ways.add(RETAGGED);
+            }
+            case AGE -> {
+                if (!sameDay) {
+                    crossed(from, 0, before, now, values, ways);
+                    crossed(to, 1, before, now, values, ways);
+                }
+            }
+            case DATE, INSTANT -> {
+                boolean days = field.kind() == FilterField.Kind.DATE;
+                for (Bound bound : new Bound[] {from, to}) {
+                    if (bound instanceof DaysAgo && !(days && sameDay)) {
+                        values.add(days ? day(bound, before) : instant(bound, before));
+                        values.add(days ? day(bound, now) : instant(bound, now));
+                        ways.add(field.sql() + BETWEEN);
+                    }
+                }
+            }
+            default -> {}
+        }
+        return ways.isEmpty() ? null : "(" + String.join(" OR ", ways) + ")";
+    }
+
+    /** @param more years that the bound itself is included by */
+    private void crossed(
+            @Nullable Bound bound, int more, Moment before, Moment now, List<Object> values, List<String> ways) {
+        if (bound instanceof Value years) {
+            long full = Long.parseLong(years.text) + more;
+            values.add(before.today().minusYears(full));
+            values.add(now.today().minusYears(full));
+            ways.add(field.sql() + BETWEEN);
+        }
     }
 
     String text(Moment moment, List<Object> values) {

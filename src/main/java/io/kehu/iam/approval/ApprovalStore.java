@@ -31,9 +31,10 @@ final class ApprovalStore {
     private static final String LOCK_POLICY = POLICY + " FOR UPDATE OF p";
     /** Whether it was in force then is told by the policies of then. */
     private static final String POLICY_AS_OF = "SELECT " + POLICY_COLUMNS + """
-            , EXISTS (SELECT FROM iam.approval_policy_all o
-                      WHERE o.enabled AND o.valid_from <= $2 AND o.valid_to > $2
-                        AND (o.code = p.code OR p.follows IN (o.code, '*'))) AS in_force
+            , p.follows IS NOT DISTINCT FROM 'always' OR EXISTS (
+                SELECT FROM iam.approval_policy_all o
+                WHERE o.enabled AND o.valid_from <= $2 AND o.valid_to > $2
+                  AND (o.code = p.code OR p.follows IN (o.code, '*'))) AS in_force
             FROM iam.approval_policy_all p WHERE p.code = $1 AND p.valid_from <= $2 AND p.valid_to > $2""";
 
     private static final String UPDATE_POLICY = """
@@ -41,7 +42,7 @@ final class ApprovalStore {
     private static final String CODES = "SELECT code FROM iam.approval_policy";
     /**
      * A level of a policy in force that fewer hands can decide than it takes, and one more for their own changes: accounts that one
-     * person made alone are one.
+     * person made alone are one. Not of one that is always in force: it came with no decision of anybody.
      */
     private static final String SHORT_OF_PEOPLE = """
             WITH able AS MATERIALIZED (
@@ -50,7 +51,7 @@ final class ApprovalStore {
                 WHERE s.state = 'active' AND 'approval:decide' = ANY (r.permissions))
             SELECT p.code, l.level ->> 'permission' AS permission
             FROM iam.approval_policy p, jsonb_array_elements(p.levels) AS l(level)
-            WHERE iam.approval_in_force(p.code)
+            WHERE iam.approval_in_force(p.code) AND p.follows IS DISTINCT FROM 'always'
               AND (SELECT count(DISTINCT a.hand) FROM able a WHERE l.level ->> 'permission' = ANY (a.permissions))
                   <= (l.level ->> 'approvers')::int
             ORDER BY p.code LIMIT 1""";

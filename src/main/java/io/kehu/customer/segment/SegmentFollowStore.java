@@ -1,0 +1,254 @@
+package io.kehu.customer.segment;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Json;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.filter.Moment;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.kehu.sql.Where;
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.Tuple;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/** SQL of keeping live segments in step with their customers. */
+@SuppressWarnings("InlineFormatString") // a statement reads better in one piece
+final class SegmentFollowStore {
+    /** What there is to do: changes that wait (counted to a bound), segments to be rebuilt, members of none. */
+    private static final String LOOK = """
+            SELECT (SELECT count(*) FROM (SELECT FROM customer.segment_due LIMIT $1) d) AS waiting,
+                EXISTS (SELECT FROM customer.segment_state WHERE catching_up) AS behind""";
+
+    private static final String ALONE =
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('customer.segment follow', 0)) AS alone";
+    private static final String TAKE = """
+            DELETE FROM customer.segment_due WHERE id = ANY (ARRAY(SELECT id FROM customer.segment_due ORDER BY id LIMIT $1))
+            RETURNING customer_id, changed""";
+    private static final String LIVE = """
+            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
+            FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
+            WHERE s.place IS NOT NULL AND NOT t.catching_up ORDER BY s.id""";
+    private static final String BEHIND = """
+            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
+            FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
+            WHERE t.catching_up ORDER BY t.looked_at, s.id LIMIT 1 FOR UPDATE OF s""";
+    private static final String RELATIVE = """
+            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
+            FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
+            WHERE s.place IS NOT NULL AND s.relative AND NOT t.catching_up ORDER BY s.id""";
+    private static final String FORGET_ALL = "DELETE FROM customer.segment_due";
+    private static final String ALL_BEHIND = """
+            UPDATE customer.segment_state t SET catching_up = true FROM customer.segment s
+            WHERE s.id = t.segment_id AND s.place IS NOT NULL""";
+    private static final String REBUILT = """
+            UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2 WHERE segment_id = $1""";
+    private static final String SWEEP = """
+            DELETE FROM customer.segment_member WHERE (segment_id, customer_id) IN (
+                SELECT m.segment_id, m.customer_id FROM customer.segment_member m
+                WHERE m.segment_id = (SELECT min(o.segment_id::text)::uuid FROM (SELECT DISTINCT segment_id FROM customer.segment_member) o
+                    WHERE NOT EXISTS (SELECT FROM customer.segment s WHERE s.id = o.segment_id)) LIMIT $1)""";
+
+    /** One segment about some customers: who comes and who goes. $1 the segment, $2 the customers. */
+    private static final String APPLY = """
+            WITH fits AS (
+                SELECT c.id, c.branch_id, c.manager_id FROM customer.customer c %s),
+            gone AS (
+                DELETE FROM customer.segment_member m WHERE m.segment_id = $1 AND m.customer_id = ANY ($2)
+                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id) RETURNING m.customer_id),
+            come AS (
+                INSERT INTO customer.segment_member (segment_id, customer_id, since)
+                SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING RETURNING customer_id)
+            SELECT true AS entered, f.id, f.branch_id, f.manager_id FROM come JOIN fits f ON f.id = come.customer_id
+            UNION ALL SELECT false, c.id, c.branch_id, c.manager_id FROM gone JOIN customer.customer c ON c.id = gone.customer_id""";
+    /** One segment about everybody. $1 the segment. */
+    private static final String REBUILD = """
+            WITH fits AS MATERIALIZED (SELECT c.id FROM customer.customer c %s),
+            gone AS (
+                DELETE FROM customer.segment_member m WHERE m.segment_id = $1
+                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id) RETURNING 1),
+            come AS (
+                INSERT INTO customer.segment_member (segment_id, customer_id, since)
+                SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING RETURNING 1)
+            SELECT (SELECT count(*) FROM come) AS entered, (SELECT count(*) FROM gone) AS gone""";
+    /** Where nobody has crossed a bound nothing is written, and the next look begins where this one did. */
+    private static final String CROSSED = """
+            WITH noted AS (
+                INSERT INTO customer.segment_due (customer_id, changed)
+                SELECT c.id, $1::text[] FROM customer.customer c %s RETURNING 1)
+            UPDATE customer.segment_state SET looked_at = $2 WHERE segment_id = $3 AND EXISTS (SELECT FROM noted)""";
+
+    private final Database database;
+    /** Parsed filters by segment, of the version they were parsed at; no more than there are places. */
+    private final Map<UUID, Followed> known = new ConcurrentHashMap<>();
+
+    SegmentFollowStore(Database database) {
+        this.database = database;
+    }
+
+    /** A segment with its filter. */
+    record Followed(UUID id, long version, Filter filter, Set<String> reads) {}
+
+    /** What there is to do. */
+    record Look(long waiting, boolean behind) {}
+
+    /** Who came or went. */
+    record Move(
+            boolean entered,
+            UUID customer,
+            UUID branch,
+            @Nullable UUID manager) {}
+
+    Future<Look> look(int bound) {
+        return database.query(Call.Lane.JOB, LOOK, Tuple.of(bound + 1)).map(rows -> {
+            Row row = rows.iterator().next();
+            return new Look(row.getLong("waiting"), row.getBoolean("behind"));
+        });
+    }
+
+    /** Whether this transaction is the only one that follows; another node's may be under way. */
+    Future<Boolean> alone(Tx tx) {
+        return tx.row(ALONE, Tuple.tuple(), "server.failure").map(row -> row.getBoolean("alone"));
+    }
+
+    /**
+     * Takes changes that wait, of one customer together.
+     *
+     * @return changed columns by customer; an empty set stands for all
+     */
+    Future<Map<UUID, Set<String>>> take(Tx tx, int batch) {
+        return tx.query(TAKE, Tuple.of(batch)).map(rows -> {
+            Map<UUID, Set<String>> changed = new LinkedHashMap<>();
+            Set<UUID> whole = new HashSet<>();
+            for (Row row : rows) {
+                UUID customer = row.getUUID("customer_id");
+                String[] columns = row.getArrayOfStrings("changed");
+                Set<String> all = changed.computeIfAbsent(customer, id -> new HashSet<>());
+                if (columns == null) {
+                    whole.add(customer);
+                } else {
+                    all.addAll(List.of(columns));
+                }
+            }
+            whole.forEach(customer -> changed.put(customer, Set.of()));
+            return changed;
+        });
+    }
+
+    Future<List<Followed>> live(Tx tx) {
+        return tx.query(LIVE, Tuple.tuple()).map(rows -> {
+            List<Followed> segments = new ArrayList<>();
+            Set<UUID> there = new HashSet<>();
+            for (Row row : rows) {
+                segments.add(followed(row));
+                there.add(row.getUUID("id"));
+            }
+            known.keySet().retainAll(there);
+            return segments;
+        });
+    }
+
+    private Followed followed(Row row) {
+        UUID id = row.getUUID("id");
+        Followed before = known.get(id);
+        if (before != null && before.version == row.getLong("version")) {
+            return before;
+        }
+        Followed now = new Followed(
+                id,
+                row.getLong("version"),
+                Filter.parse(Json.read(row.getString("filter")), "/filter"),
+                Set.of(row.getArrayOfStrings("reads")));
+        known.put(id, now);
+        return now;
+    }
+
+    Future<List<Move>> apply(Tx tx, Followed segment, List<UUID> customers, Moment moment) {
+        Where where = Where.ofAll();
+        where.bind(segment.id);
+        String ids = where.bind(customers.toArray(UUID[]::new));
+        where.and("c.id = ANY (" + ids + ")").and("c.deleted_at IS NULL");
+        segment.filter.into(where, moment);
+        return tx.query(String.format(APPLY, where.sql()), where.values()).map(rows -> {
+            List<Move> moves = new ArrayList<>();
+            for (Row row : rows) {
+                moves.add(new Move(
+                        row.getBoolean("entered"),
+                        row.getUUID("id"),
+                        row.getUUID("branch_id"),
+                        row.getUUID("manager_id")));
+            }
+            return moves;
+        });
+    }
+
+    /** The segment that has been behind for the longest time, held; null where none is. */
+    Future<@Nullable Followed> behind(Tx tx) {
+        return tx.query(BEHIND, Tuple.tuple())
+                .map(rows -> rows.size() == 0 ? null : followed(rows.iterator().next()));
+    }
+
+    /** How many come and go. */
+    Future<Row> rebuild(Tx tx, Followed segment, Moment moment) {
+        Where where = Where.ofAll();
+        where.bind(segment.id);
+        where.and("c.deleted_at IS NULL");
+        segment.filter.into(where, moment);
+        return tx.row(String.format(REBUILD, where.sql()), where.values(), "server.failure")
+                .compose(counts ->
+                        tx.query(REBUILT, Tuple.of(segment.id, moment.now())).map(counts));
+    }
+
+    /** So much has changed that every live segment is asked about everybody. */
+    Future<?> allBehind(Tx tx) {
+        return tx.query(ALL_BEHIND, Tuple.tuple()).compose(v -> tx.query(FORGET_ALL, Tuple.tuple()));
+    }
+
+    /** Live segments that time may change, and up to when it has been accounted for. */
+    Future<Map<Followed, OffsetDateTime>> relative() {
+        return database.query(Call.Lane.JOB, RELATIVE, Tuple.tuple()).map(rows -> {
+            Map<Followed, OffsetDateTime> segments = new LinkedHashMap<>();
+            rows.forEach(row -> segments.put(followed(row), row.getOffsetDateTime("looked_at")));
+            return segments;
+        });
+    }
+
+    /** Notes all for whom a bound has moved past what they have. By itself: done twice it is the same. */
+    Future<?> crossed(Followed segment, Moment before, Moment now) {
+        List<String> ways = new ArrayList<>();
+        List<Object> values = new ArrayList<>();
+        Set<String> columns = new TreeSet<>();
+        segment.filter.each(condition -> {
+            String crossed = condition.crossed(before, now, values);
+            if (crossed != null) {
+                ways.add(crossed);
+                columns.add(condition.field().reads());
+            }
+        });
+        if (ways.isEmpty()) {
+            return Future.succeededFuture();
+        }
+        Where where = Where.ofAll();
+        where.bind(columns.toArray(String[]::new));
+        where.bind(now.now());
+        where.bind(segment.id);
+        where.and("(" + String.join(" OR ", ways) + ")", values.toArray()).and("c.deleted_at IS NULL");
+        return database.query(Call.Lane.JOB, String.format(CROSSED, where.sql()), where.values());
+    }
+
+    /** Members of a segment that is gone, a bounded number of them. */
+    Future<Integer> sweep(int bound) {
+        return database.query(Call.Lane.JOB, SWEEP, Tuple.of(bound)).map(RowSet::rowCount);
+    }
+}

@@ -1,0 +1,209 @@
+package io.kehu.customer.segment;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Event;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.bus.Reply;
+import io.kehu.customer.filter.Moment;
+import io.kehu.customer.segment.SegmentFollowStore.Followed;
+import io.kehu.customer.segment.SegmentFollowStore.Look;
+import io.kehu.sql.Clock;
+import io.kehu.sql.Database;
+import io.kehu.sql.Tx;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import java.time.OffsetDateTime;
+import java.time.ZoneId;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps live segments in step: takes who changed, in batches, asks the segments that read what changed about just these, and
+ * says who entered and who left in the same transaction. One node at a time, by a lock of that transaction: another node finds
+ * it taken and comes back. Where too many wait, all are asked about everybody instead, one segment after the other.
+ */
+final class SegmentFollower {
+    private static final Logger LOG = LoggerFactory.getLogger(SegmentFollower.class);
+    private static final long STEP_MILLIS = 30_000;
+    private static final int SWEPT = 10_000;
+    /** Sweeping reads which segments have members at all, so not at every look. */
+    private static final int LOOKS_BETWEEN_SWEEPS = 200;
+
+    private static final int LOOKS_BETWEEN_CLOCKS = 8;
+
+    private final Vertx vertx;
+    private final Database database;
+    private final SegmentFollowStore store;
+    private final Clock clock;
+    private final ZoneId zone;
+    private final Options options;
+    private final AtomicBoolean busy = new AtomicBoolean();
+    private volatile int looks;
+
+    /**
+     * How it works.
+     *
+     * @param pollMillis between two looks when nothing waits
+     * @param batch changes of one transaction
+     * @param rebuildAbove changes that may wait; more = all segments are rebuilt
+     */
+    record Options(int pollMillis, int batch, int rebuildAbove) {}
+
+    SegmentFollower(Vertx vertx, Database database, Clock clock, ZoneId zone, Options options) {
+        this.vertx = vertx;
+        this.database = database;
+        this.store = new SegmentFollowStore(database);
+        this.clock = clock;
+        this.zone = zone;
+        this.options = options;
+    }
+
+    /** Looks until the node stops. */
+    void start() {
+        vertx.setPeriodic(options.pollMillis, id -> look());
+    }
+
+    private void look() {
+        if (!busy.compareAndSet(false, true)) {
+            return;
+        }
+        follow().onComplete(done -> {
+            busy.set(false);
+            if (done.failed()) {
+                boolean expected = Problem.in(done.cause()) != null;
+                LOG.atLevel(expected ? org.slf4j.event.Level.DEBUG : org.slf4j.event.Level.WARN)
+                        .setCause(expected ? null : done.cause())
+                        .log(
+                                "live segments are looked at again: {}",
+                                done.cause().getMessage());
+            }
+        });
+    }
+
+    /** One thing after the other until there is nothing to do. */
+    private Future<Void> follow() {
+        return sweep().compose(v -> time())
+                .compose(v -> store.look(options.rebuildAbove))
+                .compose(this::next)
+                .compose(went -> went ? follow() : Future.succeededFuture());
+    }
+
+    private Future<?> sweep() {
+        looks = (looks + 1) % LOOKS_BETWEEN_SWEEPS;
+        return looks == 0 ? store.sweep(SWEPT) : Future.succeededFuture();
+    }
+
+    private Future<Boolean> next(Look look) {
+        if (look.waiting() > options.rebuildAbove) {
+            return step("markSegmentsBehind", this::allBehind);
+        }
+        if (look.waiting() > 0) {
+            return step("followSegments", this::batch);
+        }
+        return look.behind() ? step("rebuildSegment", this::rebuild) : Future.succeededFuture(false);
+    }
+
+    private interface Work {
+        Future<?> in(Tx tx);
+    }
+
+    /** Nothing, where another node is at it. */
+    private Future<Boolean> step(String name, Work work) {
+        return database.write(Call.internal(name, Call.Lane.JOB, STEP_MILLIS), tx -> {
+                    tx.object("segments", Principal.SYSTEM, 0);
+                    return store.alone(tx)
+                            .compose(alone -> alone ? work.in(tx) : Future.failedFuture(Problem.of("server.contended")))
+                            .map(v -> Reply.empty());
+                })
+                .map(true);
+    }
+
+    private Moment moment() {
+        return Moment.at(clock.now(), zone);
+    }
+
+    /** Notes whom time has moved past a bound, now and then. */
+    private Future<?> time() {
+        if (looks % LOOKS_BETWEEN_CLOCKS != 0) {
+            return Future.succeededFuture();
+        }
+        Moment now = moment();
+        return store.relative().compose(segments -> {
+            Future<?> done = Future.succeededFuture();
+            for (Map.Entry<Followed, OffsetDateTime> one : segments.entrySet()) {
+                done = done.compose(v -> store.crossed(one.getKey(), Moment.at(one.getValue(), zone), now));
+            }
+            return done;
+        });
+    }
+
+    private Future<?> allBehind(Tx tx) {
+        return store.allBehind(tx);
+    }
+
+    private Future<?> batch(Tx tx) {
+        Moment now = moment();
+        return store.take(tx, options.batch)
+                .compose(changed -> store.live(tx).compose(segments -> {
+                    Future<?> done = Future.succeededFuture();
+                    for (Followed segment : segments) {
+                        List<UUID> concerned = concerned(segment, changed);
+                        if (!concerned.isEmpty()) {
+                            done = done.compose(v -> apply(tx, segment, concerned, now));
+                        }
+                    }
+                    return done;
+                }));
+    }
+
+    private static List<UUID> concerned(Followed segment, Map<UUID, Set<String>> changed) {
+        List<UUID> concerned = new ArrayList<>();
+        changed.forEach((customer, columns) -> {
+            if (columns.isEmpty() || !Collections.disjoint(columns, segment.reads())) {
+                concerned.add(customer);
+            }
+        });
+        return concerned;
+    }
+
+    private Future<?> apply(Tx tx, Followed segment, List<UUID> customers, Moment now) {
+        return store.apply(tx, segment, customers, now).map(moves -> {
+            for (SegmentFollowStore.Move move : moves) {
+                tx.event(Event.of(
+                                move.entered() ? "segment.entered" : "segment.left",
+                                segment.id(),
+                                segment.version(),
+                                permission(segment))
+                        .within(move.branch(), move.manager())
+                        .with("customerId", move.customer().toString()));
+            }
+            return null;
+        });
+    }
+
+    /** Who belongs tells what the filter asks: the event is for those who may see that. */
+    private static String permission(Followed segment) {
+        Set<String> fields = segment.filter().permissions();
+        return fields.isEmpty() ? SegmentService.READ : fields.iterator().next();
+    }
+
+    private Future<?> rebuild(Tx tx) {
+        return store.behind(tx)
+                .compose(segment -> segment == null
+                        ? Future.succeededFuture()
+                        : store.rebuild(tx, segment, moment()).map(counts -> {
+                            tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ)
+                                    .with("entered", counts.getLong("entered"))
+                                    .with("left", counts.getLong("gone")));
+                            return null;
+                        }));
+    }
+}
