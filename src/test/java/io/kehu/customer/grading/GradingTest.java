@@ -362,6 +362,28 @@ class GradingTest {
     }
 
     @Test
+    void whatTheBankTookSomebodyForIsForgottenWithHim() {
+        String customer = aCustomer("");
+        UUID id = UUID.fromString(customer.substring(14));
+        manager.send("PUT", customer + "/class", "{\"value\": \"A\"}").is(200);
+        manager.send("PUT", customer + "/class", "{\"value\": \"B\"}").is(200);
+        Answer changed =
+                manager.patch(customer, "\"1\"", "{\"channel\": \"app\"}").is(200);
+        manager.post(
+                        customer + "/versions/1/restore",
+                        "{\"fields\": [\"channel\"], \"reason\": \"误改\"}",
+                        "If-Match",
+                        changed.etag())
+                .is(200);
+        String left = """
+                SELECT (SELECT count(*) FROM customer.grade_all WHERE customer_id = ?)
+                    + (SELECT count(*) FROM customer.change_reason WHERE customer_id = ?)""";
+        assertThat((Long) kehu.value(left, id, id)).isEqualTo(3);
+        kehu.sql("SELECT customer.erase_grades(ARRAY[?::uuid])", id);
+        assertThat((Long) kehu.value(left, id, id)).isZero();
+    }
+
+    @Test
     void eachNightAllCustomersAreLookedAtOnce() {
         aRule("class", is("kind", "person"), "\"result\": \"Z\"");
         String night =
