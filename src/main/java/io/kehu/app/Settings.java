@@ -28,7 +28,6 @@ public record Settings(
         Audit audit,
         Vault vault,
         Cache cache,
-        Grading grading,
         Seed seed,
         Log log,
         SettingsTree tree) {
@@ -190,8 +189,6 @@ public record Settings(
 
     public record Cache(int maxEntryBytes) {}
 
-    public record Grading(int hour, int checkSeconds) {}
-
     public record Seed(int customers) {}
 
     public record Log(Path folder, Level level) {}
@@ -312,9 +309,6 @@ public record Settings(
                         root.group("audit").count("accessLogDays", "days", 30, 36_500)),
                 new Vault(root.group("vault").count("rememberedKeys", "keys", 100, 10_000_000)),
                 new Cache(root.group("cache").count("maxEntryBytes", "bytes", 1_024, 16 << 20)),
-                new Grading(
-                        root.group("grading").count("hour", "hour of the day", 0, 23),
-                        root.group("grading").count("checkSeconds", "seconds", 1, 3_600)),
                 new Seed(root.group("seed").count("customers", "customers", 0, 10_000_000)),
                 new Log(log.path("folder"), log.oneOf("level", Level.class)),
                 root);
@@ -417,7 +411,6 @@ public record Settings(
         PasskeySettings.from(tree.group("auth").group("passkeys")).check(production());
         SecondFactor.from(tree);
         CustomerSettings.from(tree);
-        PersonalSettings.from(tree);
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");

@@ -101,7 +101,6 @@ class TwoNodesTest {
                 s.audit(),
                 s.vault(),
                 s.cache(),
-                s.grading(),
                 s.seed(),
                 s.log(),
                 s.tree());

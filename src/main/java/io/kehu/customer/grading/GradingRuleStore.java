@@ -42,6 +42,11 @@ final class GradingRuleStore {
             INSERT INTO customer.grading_night (day, job_id)
             SELECT (kehu.now() AT TIME ZONE $1)::date, $2 ON CONFLICT DO NOTHING RETURNING day""";
 
+    /** A job that has not begun and will look at everything that has happened since then. */
+    static final String WAITING = """
+            SELECT id FROM kehu.job WHERE kind = $1 AND state = 'waiting' AND started_at IS NULL AND NOT cancel_asked
+                AND (NOT params ? 'since' OR (params ->> 'since')::timestamptz <= $2) LIMIT 1""";
+
     private static final String NIGHT_DUE = """
             SELECT extract(hour FROM kehu.now() AT TIME ZONE $1) >= $2::int
                 AND NOT EXISTS (SELECT FROM customer.grading_night WHERE day = (kehu.now() AT TIME ZONE $1)::date)

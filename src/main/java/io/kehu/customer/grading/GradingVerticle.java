@@ -46,7 +46,8 @@ public final class GradingVerticle implements Domain {
     }
 
     private static GradingWork work(Kernel kernel) {
-        return new GradingWork(kernel.database(), grades(kernel), new RuleTagStore(), kernel.number("jobs.chunkRows"));
+        return new GradingWork(
+                kernel.database(), kernel.jobs(), grades(kernel), new RuleTagStore(), kernel.number("jobs.chunkRows"));
     }
 
     private static GradingService service(Kernel kernel) {

@@ -10,6 +10,7 @@ import io.kehu.customer.grading.GradeStore.Ask;
 import io.kehu.customer.tag.RuleTagStore;
 import io.kehu.event.EventLog.Entry;
 import io.kehu.job.JobRun;
+import io.kehu.job.Jobs;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -19,11 +20,9 @@ import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.time.OffsetDateTime;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 
@@ -38,16 +37,27 @@ final class GradingWork {
 
     private static final String READ = "customer:read";
     private static final String TAG_READ = "tag:read";
-    /** A rule may look at what another one gives; two that contradict each other do not go on for ever. */
+    /** Two rules that contradict each other do not go on for ever. */
     private static final int MAX_ROUNDS = 3;
+    /** More customers than this are not held up an event for: a job looks at them. */
+    private static final int AT_ONCE = 200;
+    /** No transaction lives longer: a change has happened at most so long before its event. */
+    private static final int SETTLED_SECONDS = 10;
+    /** Marks events of what a rule did, which are no reason to look again. */
+    private static final String BY_RULE = "byRule";
+
+    private static final String SINCE = "since";
+    private static final String UNTIL = "until";
 
     private final Database database;
+    private final Jobs jobs;
     private final GradeStore store;
     private final RuleTagStore tags;
     private final int chunkRows;
 
-    GradingWork(Database database, GradeStore store, RuleTagStore tags, int chunkRows) {
+    GradingWork(Database database, Jobs jobs, GradeStore store, RuleTagStore tags, int chunkRows) {
         this.database = database;
+        this.jobs = jobs;
         this.store = store;
         this.tags = tags;
         this.chunkRows = chunkRows;
@@ -55,57 +65,46 @@ final class GradingWork {
 
     // ---- what something happened to
 
-    /** The effect of a range of events. */
+    /** The effect of a range of events: at once where they are about few, by a job where they are about many. */
     Future<Void> follow(Tx tx, List<Entry> entries) {
-        return tx.query(GradingRuleStore.ENABLED, Tuple.tuple())
-                .map(GradingRuleStore::rules)
-                .compose(rules -> rules.isEmpty() ? Future.succeededFuture() : follow(tx, entries, rules));
-    }
-
-    /** Customers by how many rounds of rules have led to what happened to them; what people do begins a new count. */
-    private Future<Void> follow(Tx tx, List<Entry> entries, List<GradingRule> rules) {
-        Map<UUID, Integer> rounds = new LinkedHashMap<>();
-        Future<Void> done = Future.succeededFuture();
+        Set<UUID> ids = new LinkedHashSet<>();
+        boolean many = false;
+        OffsetDateTime first = tx.now();
         for (Entry entry : entries) {
             ObjectNode payload = Json.read(entry.payload());
-            if (entry.type().equals("customer.manyCreated")) {
-                UUID first = UUID.fromString(payload.required("first").textValue());
-                UUID last = UUID.fromString(payload.required("last").textValue());
-                done = done.compose(v -> store.verdictsBetween(tx::query, rules, first, last))
-                        .compose(rows -> grade(tx, rules, rows, 1));
-            } else {
-                UUID customer = payload.has("customerId")
-                        ? UUID.fromString(payload.get("customerId").textValue())
-                        : entry.aggregateId();
-                rounds.merge(customer, payload.path("round").asInt(), Math::min);
+            if (!payload.has(BY_RULE)) {
+                many |= entry.type().equals("customer.manyCreated");
+                first = entry.at().isBefore(first) ? entry.at() : first;
+                ids.add(
+                        payload.has("customerId")
+                                ? UUID.fromString(payload.get("customerId").textValue())
+                                : entry.aggregateId());
             }
         }
-        for (int round = 0; round < MAX_ROUNDS; round++) {
-            int now = round;
-            int next = round + 1;
-            List<UUID> all = new ArrayList<>();
-            rounds.forEach((customer, made) -> {
-                if (made == now) {
-                    all.add(customer);
-                }
-            });
-            for (int from = 0; from < all.size(); from += chunkRows) {
-                List<UUID> some = all.subList(from, Math.min(all.size(), from + chunkRows));
-                done = done.compose(v -> store.verdictsOf(tx::query, rules, some))
-                        .compose(rows -> grade(tx, rules, rows, next));
-            }
+        if (ids.isEmpty()) {
+            return Future.succeededFuture();
         }
-        return done;
-    }
-
-    private Future<Void> grade(Tx tx, List<GradingRule> rules, RowSet<Row> rows, int round) {
-        return plan(tx::query, rules, rows)
-                .compose(moves -> moves.isEmpty()
+        boolean waits = many || ids.size() > AT_ONCE;
+        OffsetDateTime since = first.minusSeconds(SETTLED_SECONDS);
+        return tx.query(GradingRuleStore.ENABLED, Tuple.tuple())
+                .map(GradingRuleStore::rules)
+                .compose(rules -> rules.isEmpty()
                         ? Future.succeededFuture()
-                        : apply(tx, moves, round).mapEmpty());
+                        : waits
+                                ? later(tx, since)
+                                : settle(tx, rules, List.copyOf(ids)).mapEmpty());
     }
 
-    // ---- all of them
+    /** One job that waits is enough: it looks at all that has happened until it begins. */
+    private Future<Void> later(Tx tx, OffsetDateTime since) {
+        return tx.query(GradingRuleStore.WAITING, Tuple.of(KIND, since))
+                .compose(rows -> rows.size() > 0
+                        ? Future.succeededFuture()
+                        : jobs.submit(tx, KIND, Json.object().put(SINCE, since.toString()))
+                                .mapEmpty());
+    }
+
+    // ---- many of them
 
     /** The job. Fails with {@code auth.forbidden} where whoever asked for it may not any more. */
     Future<Void> run(JobRun run) {
@@ -116,45 +115,64 @@ final class GradingWork {
         Ask ask = (sql, values) -> database.query(run.call(), sql, values);
         return ask.query(GradingRuleStore.ENABLED, Tuple.tuple())
                 .map(GradingRuleStore::rules)
-                .compose(rules -> {
+                .compose(rules -> GradeStore.now(ask).compose(now -> {
+                    ObjectNode position = run.position();
+                    if (!position.has(UNTIL)) {
+                        // What changes from here on has events of its own.
+                        position.put(UNTIL, now.toString());
+                    }
                     Promise<Void> done = Promise.promise();
-                    step(run, ask, rules, done);
+                    step(run, ask, rules, position, done);
                     return done.future();
-                });
+                }));
     }
 
     /** One chunk after the other. A promise and not a chain of futures, which would keep every chunk in memory. */
-    private void step(JobRun run, Ask ask, List<GradingRule> rules, Promise<Void> done) {
-        long after = run.position().path("seq").longValue();
-        store.verdictsAfter(ask, rules, after, chunkRows)
+    private void step(JobRun run, Ask ask, List<GradingRule> rules, ObjectNode position, Promise<Void> done) {
+        next(run, ask, rules, position)
                 .compose(rows -> rows.size() == 0
                         ? Future.succeededFuture(false)
-                        : chunk(run, ask, rules, rows).map(rows.size() == chunkRows))
+                        : chunk(run, ask, rules, rows, position).map(rows.size() == chunkRows))
                 .onFailure(done::fail)
                 .onSuccess(goesOn -> {
                     if (goesOn) {
-                        step(run, ask, rules, done);
+                        step(run, ask, rules, run.position(), done);
                     } else {
                         done.complete();
                     }
                 });
     }
 
-    private Future<Void> chunk(JobRun run, Ask ask, List<GradingRule> rules, RowSet<Row> rows) {
-        long last = 0;
+    /** All customers in the order of entry, or those of a time in the order of their changes. */
+    private Future<RowSet<Row>> next(JobRun run, Ask ask, List<GradingRule> rules, ObjectNode position) {
+        String since = run.params().path(SINCE).textValue();
+        long seq = position.path("seq").longValue();
+        return since == null
+                ? store.verdictsAfter(ask, rules, seq, chunkRows)
+                : store.verdictsSince(
+                        ask,
+                        rules,
+                        OffsetDateTime.parse(position.path(SINCE).asText(since)),
+                        seq,
+                        OffsetDateTime.parse(position.required(UNTIL).textValue()),
+                        chunkRows);
+    }
+
+    private Future<Void> chunk(JobRun run, Ask ask, List<GradingRule> rules, RowSet<Row> rows, ObjectNode position) {
         for (Row row : rows) {
-            last = row.getLong("seq");
+            position.put("seq", row.getLong("seq"))
+                    .put(SINCE, row.getOffsetDateTime("valid_from").toString());
         }
-        ObjectNode position = run.position().put("seq", last);
         return plan(ask, rules, rows).compose(moves -> {
             if (moves.isEmpty()) {
                 return run.move(position, new JobRun.Progress(rows.size(), 0, 0, null));
             }
-            return run.chunk(tx -> apply(tx, moves, 1).map(touched -> {
-                position.put("moved", position.path("moved").longValue() + touched.size());
-                return new JobRun.Step(
-                        summary(run, tx, touched), position, new JobRun.Progress(rows.size(), touched.size(), 0, null));
-            }));
+            return run.chunk(tx -> apply(tx, moves)
+                    .compose(touched -> settle(tx, rules, touched, 2))
+                    .map(touched -> new JobRun.Step(
+                            summary(run, tx, touched),
+                            position,
+                            new JobRun.Progress(rows.size(), touched.size(), 0, null))));
         });
     }
 
@@ -180,8 +198,25 @@ final class GradingWork {
         return ask.query(RuleTagStore.HELD, Tuple.tuple().addArrayOfUUID(ids)).map(held -> Moves.of(rules, rows, held));
     }
 
+    /** Until nothing differs any more: a rule may look at what another one gives. Yields the same customers. */
+    private Future<List<UUID>> settle(Tx tx, List<GradingRule> rules, List<UUID> customers) {
+        return settle(tx, rules, customers, 1);
+    }
+
+    private Future<List<UUID>> settle(Tx tx, List<GradingRule> rules, List<UUID> customers, int round) {
+        return round > MAX_ROUNDS || customers.isEmpty()
+                ? Future.succeededFuture(customers)
+                : store.verdictsOf(tx::query, rules, customers)
+                        .compose(rows -> plan(tx::query, rules, rows))
+                        .compose(moves -> moves.isEmpty()
+                                ? Future.succeededFuture(customers)
+                                : apply(tx, moves)
+                                        .compose(touched -> settle(tx, rules, touched, round + 1))
+                                        .map(customers));
+    }
+
     /** Writes what differs; yields the customers it wrote something of. */
-    private Future<List<UUID>> apply(Tx tx, Moves moves, int round) {
+    private Future<List<UUID>> apply(Tx tx, Moves moves) {
         Set<UUID> touched = new LinkedHashSet<>();
         return store.moveFacts(tx, moves)
                 .compose(rows -> {
@@ -190,7 +225,7 @@ final class GradingWork {
                         touched.add(id);
                         tx.event(Event.of("customer.changed", id, row.getLong("version"), READ)
                                 .within(row.getUUID("branch_id"), row.getUUID("manager_id"))
-                                .with("round", round));
+                                .with(BY_RULE, 1));
                     });
                     return store.noteGrades(tx, moves, touched);
                 })
@@ -199,16 +234,15 @@ final class GradingWork {
                     return moves.take.isEmpty()
                             ? Future.succeededFuture()
                             : tags.take(tx, moves.take)
-                                    .onSuccess(rows -> tell(tx, "tag.removed", moves, rows, touched, round));
+                                    .onSuccess(rows -> tell(tx, "tag.removed", moves, rows, touched));
                 })
                 .compose(v -> moves.give.isEmpty()
                         ? Future.succeededFuture()
-                        : tags.give(tx, moves.give)
-                                .onSuccess(rows -> tell(tx, "tag.assigned", moves, rows, touched, round)))
+                        : tags.give(tx, moves.give).onSuccess(rows -> tell(tx, "tag.assigned", moves, rows, touched)))
                 .map(v -> List.copyOf(touched));
     }
 
-    private static void tell(Tx tx, String type, Moves moves, RowSet<Row> rows, Set<UUID> touched, int round) {
+    private static void tell(Tx tx, String type, Moves moves, RowSet<Row> rows, Set<UUID> touched) {
         for (Row row : rows) {
             UUID customer = row.getUUID("customer_id");
             Moves.Place place = moves.place(customer);
@@ -217,7 +251,7 @@ final class GradingWork {
                     .within(place.branch(), place.manager())
                     .with("customerId", customer.toString())
                     .with("tagId", row.getUUID("tag_id").toString())
-                    .with("round", round));
+                    .with(BY_RULE, 1));
         }
     }
 }

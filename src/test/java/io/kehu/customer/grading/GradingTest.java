@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,6 +25,7 @@ class GradingTest {
     private static final Duration OFTEN = Duration.ofMillis(20);
 
     private static TestKehu kehu;
+    private static UUID branch;
     private static Caller manager;
     private static Caller risk;
     private static Caller marketing;
@@ -34,8 +36,8 @@ class GradingTest {
         // The night of the test clock's day has begun whenever it is.
         kehu = TestKehu.start(
                 Map.of("KEHU_GRADING_HOUR", "0", "KEHU_GRADING_CHECK_SECONDS", "1", "KEHU_EVENTS_POLL_MILLIS", "50"));
-        UUID north = kehu.branch(kehu.headOffice(), "NORTH");
-        manager = kehu.signIn(kehu.staff(north, "customer-manager"));
+        branch = kehu.branch(kehu.headOffice(), "NORTH");
+        manager = kehu.signIn(kehu.staff(branch, "customer-manager"));
         risk = kehu.caller("risk");
         marketing = kehu.caller("marketing");
         category = marketing
@@ -254,17 +256,44 @@ class GradingTest {
     }
 
     @Test
-    void rulesThatContradictEachOtherComeToAnEnd() {
-        aRule("tier", is("tier", "mass"), "\"priority\": 1, \"result\": \"affluent\"");
-        aRule("tier", is("tier", "affluent"), "\"priority\": 2, \"result\": \"mass\"");
-        String customer = aCustomer("");
-        UUID id = UUID.fromString(customer.substring(14));
-        String last = "SELECT max((payload ->> 'round')::int) FROM kehu.event WHERE aggregate_id = ?";
+    void aRuleMayLookAtWhatAnotherOneGivesAndContradictionsComeToAnEnd() {
+        String tag = aTag("");
+        aRule("tag", is("tier", "affluent"), "\"tagId\": \"" + tag + '"');
+        String first = aRule("tier", assetsFrom(600_000), "\"result\": \"affluent\"");
+        String customer = aCustomer(", \"assets\": \"700000\"");
         await().atMost(SOON)
                 .pollInterval(OFTEN)
-                .untilAsserted(() -> assertThat((Integer) kehu.value(last, id)).isEqualTo(3));
-        followed(customer);
-        assertThat((Integer) kehu.value(last, id)).isEqualTo(3);
+                .untilAsserted(() -> assertThat(tagsOf(customer)).containsExactly(tag));
+        risk.patch("/v1/grading-rules/" + first, "\"1\"", "{\"enabled\": false}")
+                .is(200);
+
+        aRule("tier", is("tier", "mass"), "\"priority\": 1, \"result\": \"affluent\"");
+        aRule("tier", is("tier", "affluent"), "\"priority\": 2, \"result\": \"mass\"");
+        String torn = aCustomer("");
+        followed(torn);
+        assertThat(manager.get(torn).is(200).at("/version").asInt()).isEqualTo(4);
+        followed(torn);
+        assertThat(manager.get(torn).is(200).at("/version").asInt()).isEqualTo(4);
+    }
+
+    @Test
+    void manyWhoComeAtOnceAreLookedAtByAJob() {
+        aRule("class", is("occupation", "4711"), "\"result\": \"M\"");
+        StringBuilder file = new StringBuilder("name,job\n");
+        for (int i = 0; i < 300; i++) {
+            file.append("吴众").append(i).append(",4711\n");
+        }
+        Caller operator = kehu.signIn(kehu.staff(branch, "operator"));
+        String upload = operator.upload(file.toString().getBytes(StandardCharsets.UTF_8));
+        operator.post("/v1/imports", """
+                {"uploadId": "%s", "mapping": {"kind": "person", "fields": [{"field": "name", "column": "name"},
+                    {"field": "occupation", "column": "job"}]}}""".formatted(upload)).is(202);
+        String graded = "SELECT count(*) FROM customer.class_current WHERE class = 'M'";
+        await().atMost(SOON)
+                .pollInterval(OFTEN)
+                .untilAsserted(() -> assertThat((Long) kehu.value(graded)).isEqualTo(300));
+        assertThat(kehu.sql("SELECT 1 FROM kehu.job WHERE kind = 'customer.grading' AND jsonb_exists(params, 'since')"))
+                .isNotEmpty();
     }
 
     @Test
@@ -330,6 +359,28 @@ class GradingTest {
                         "large",
                         "medium",
                         "small");
+    }
+
+    @Test
+    void whatTheBankTookSomebodyForIsForgottenWithHim() {
+        String customer = aCustomer("");
+        UUID id = UUID.fromString(customer.substring(14));
+        manager.send("PUT", customer + "/class", "{\"value\": \"A\"}").is(200);
+        manager.send("PUT", customer + "/class", "{\"value\": \"B\"}").is(200);
+        Answer changed =
+                manager.patch(customer, "\"1\"", "{\"channel\": \"app\"}").is(200);
+        manager.post(
+                        customer + "/versions/1/restore",
+                        "{\"fields\": [\"channel\"], \"reason\": \"误改\"}",
+                        "If-Match",
+                        changed.etag())
+                .is(200);
+        String left = """
+                SELECT (SELECT count(*) FROM customer.grade_all WHERE customer_id = ?)
+                    + (SELECT count(*) FROM customer.change_reason WHERE customer_id = ?)""";
+        assertThat((Long) kehu.value(left, id, id)).isEqualTo(3);
+        kehu.sql("SELECT customer.erase_grades(ARRAY[?::uuid])", id);
+        assertThat((Long) kehu.value(left, id, id)).isZero();
     }
 
     @Test
