@@ -121,28 +121,29 @@ final class HouseholdStore {
     }
 
     Household from(Row row) {
-        Buffer wrapped = row.getBuffer("head_wrapped");
         UUID head = row.getUUID("head_id");
-        String name = wrapped == null
-                ? null
-                : new String(
-                        vault.open(
-                                vault.key(head, row.getInteger("head_epoch"), wrapped.getBytes()),
-                                TABLE,
-                                CLASS,
-                                row.getBuffer("name").getBytes()),
-                        StandardCharsets.UTF_8);
         return new Household(
                 row.getUUID("id"),
                 head,
                 CustomerBrief.from(row, seals),
-                name,
+                name(head, row),
                 row.getLocalDate("ends_on"),
                 row.getOffsetDateTime("made_at"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"),
                 row.getUUID("branch_id"),
                 row.getUUID("manager_id"));
+    }
+
+    /** Null where it was erased. */
+    private @Nullable String name(UUID head, Row row) {
+        Buffer name = row.getBuffer("name");
+        Buffer wrapped = row.getBuffer("head_wrapped");
+        if (name.length() == 0 || wrapped == null) {
+            return null;
+        }
+        Vault.Key key = vault.key(head, row.getInteger("head_epoch"), wrapped.getBytes());
+        return new String(vault.open(key, TABLE, CLASS, name.getBytes()), StandardCharsets.UTF_8);
     }
 
     /** The members in scope on a day, the head first. */

@@ -242,4 +242,52 @@ class HouseholdTest {
         kehu.sql("DELETE FROM kehu.data_key WHERE subject_id = ?", UUID.fromString(person));
         assertThat(managerNorth.get(path).is(200).text()).doesNotContain("张家", "家人");
     }
+
+    /** As the erasure of a customer does it, in a transaction that came through a door. */
+    private static void erase(String customer) {
+        kehu.sql("""
+                DO $$ BEGIN
+                    PERFORM set_config('kehu.audit_id', uuidv7()::text, true), set_config('kehu.bulk', 'on', true);
+                    PERFORM customer.erase_relations(ARRAY['%1$s'::uuid]), customer.erase_households(ARRAY['%1$s'::uuid]);
+                END $$""".formatted(customer));
+    }
+
+    @Test
+    void whoIsErasedLeavesNoTraceInHouseholdsAndRelations() {
+        String headOf = aPersonOf(managerNorth, "");
+        String wife = aPersonOf(managerNorth, "");
+        String child = aPersonOf(managerNorth, "");
+        String household = id(found(managerNorth, headOf, "").is(201));
+        add(managerNorth, household, wife, "spouse", "").is(200);
+        add(managerNorth, household, child, "child", "").is(200);
+        String relation = "/v1/customers/" + wife + "/relations";
+        Answer married = managerNorth
+                .post(relation, "{\"role\": \"spouse\", \"customerId\": \"" + headOf + "\"}")
+                .is(201);
+        managerNorth
+                .patch("/v1/relations/" + id(married), married.etag(), "{\"startsOn\": \"2001-02-03\"}")
+                .is(200);
+
+        erase(child);
+        assertThat(members(managerNorth.get("/v1/households/" + household))).hasSize(2);
+        erase(headOf);
+        assertThat(managerNorth.get(relation).is(200).at("/items")).isEmpty();
+        for (String table : List.of("relation", "relation_past", "household_member", "household_member_past")) {
+            assertThat(kehu.<Long>value(
+                            "SELECT count(*) FROM customer." + table + " t WHERE t::text LIKE ? OR t::text LIKE ?",
+                            "%" + headOf + "%",
+                            "%" + child + "%"))
+                    .as(table)
+                    .isZero();
+        }
+        assertThat(kehu.<Long>value(
+                        "SELECT count(*) FROM customer.household WHERE id = ? AND (ends_on IS NULL OR name <> '')",
+                        UUID.fromString(household)))
+                .isZero();
+        found(managerNorth, wife, ", \"startsOn\": \"" + today.plusDays(1) + "\"")
+                .is(201);
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE changes::text LIKE '%2001-02-03%'"))
+                .as("the audit says that the day changed, and not to what")
+                .isZero();
+    }
 }
