@@ -18,7 +18,7 @@ CREATE TABLE customer.segment (
     version     bigint NOT NULL DEFAULT 1,
     valid_from  timestamptz NOT NULL DEFAULT kehu.now(),
     CONSTRAINT segment_name_once UNIQUE (name),
-    CONSTRAINT segment_place_once UNIQUE (place) DEFERRABLE INITIALLY IMMEDIATE,
+    CONSTRAINT segment_place_once UNIQUE (place),
     CONSTRAINT segment_place_of_live CHECK ((kind = 'live') = (place IS NOT NULL)),
     CONSTRAINT segment_filter_of_live CHECK (kind = 'static' OR filter IS NOT NULL)
 );

@@ -349,6 +349,7 @@ class AuthorizationMatrixTest {
         relations(fixtures);
         versions(fixtures);
         grading(fixtures);
+        duplicates(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -477,6 +478,11 @@ class AuthorizationMatrixTest {
     }
 
     private static void segments(Map<String, Fixture> fixtures) {
+        fixtures.put("getCustomerStatistics", (cast, relation) -> new Request("/v1/customers/statistics"));
+        fixtures.put(
+                "queryCustomerStatistics",
+                (cast, relation) -> new Request(
+                        "/v1/customers/statistics", "{\"filter\": {\"field\": \"tier\", \"is\": \"mass\"}}"));
         fixtures.put("listSegments", (cast, relation) -> new Request("/v1/segments"));
         fixtures.put("createSegment", (cast, relation) -> new Request("/v1/segments", """
                 {"name": "矩阵客群", "kind": "live", "filter": {"field": "tier", "is": "mass"}}"""));
@@ -500,7 +506,7 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 WITH made AS (
                     INSERT INTO customer.segment (id, name, description, kind, reads, relative)
-                    VALUES (?, 'matrix', '', 'static', '{}', false) ON CONFLICT DO NOTHING RETURNING id)
+                    VALUES (?, 'matrix', '', 'static', '{}', false) ON CONFLICT (id) DO NOTHING RETURNING id)
                 INSERT INTO customer.segment_state (segment_id, catching_up) SELECT id, false FROM made""", SEGMENT);
         return SEGMENT;
     }
@@ -723,6 +729,43 @@ class AuthorizationMatrixTest {
         });
     }
 
+    private static void duplicates(Map<String, Fixture> fixtures) {
+        String path = "/v1/duplicates/";
+        fixtures.put(
+                "listDuplicates",
+                (cast, relation) ->
+                        new Request("/v1/duplicates?limit=200").mustShow(duplicateOf(cast.people.get(relation))));
+        fixtures.put("getDuplicate", (cast, relation) -> new Request(path + duplicateOf(cast.people.get(relation))));
+        fixtures.put(
+                "dismissDuplicate",
+                (cast, relation) ->
+                        new Request(path + duplicateOf(cast.people.get(relation)) + "/dismiss", "{\"why\": \"矩阵\"}"));
+        fixtures.put("createDuplicateScan", (cast, relation) -> new Request(path + "scans", "{}"));
+        fixtures.put(
+                "getDuplicateScan",
+                (cast, relation) -> new Request(path + "scans/" + scanOf(cast.people.get(relation))));
+        fixtures.put(
+                "cancelDuplicateScan",
+                (cast, relation) -> new Request(path + "scans/" + scanOf(cast.people.get(relation)) + "/cancel"));
+    }
+
+    /** A pair of customers of this member of staff. */
+    private static UUID duplicateOf(UUID person) {
+        return DUPLICATES.computeIfAbsent(person, p ->
+                (UUID) kehu.sql("""
+                        INSERT INTO customer.duplicate (id, a_id, b_id, score, level, reasons, state)
+                        SELECT uuidv7(), least(p.one, p.other), greatest(p.one, p.other), 12, 'possible', '[]', 'open'
+                        FROM (SELECT ?::uuid AS one, ?::uuid AS other) p RETURNING id""", customerOf(p), newCustomer(p)).get(0).get("id"));
+    }
+
+    /** A scan of this member of staff, which no node takes before tomorrow. */
+    private static UUID scanOf(UUID person) {
+        return SCANS.computeIfAbsent(person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.duplicates', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day')
+                        RETURNING id""", p).get(0).get("id"));
+    }
+
     private static void rights(Map<String, Fixture> fixtures) {
         String spare = "/v1/roles/matrix-spare";
         fixtures.put("getRole", (cast, relation) -> new Request(spare));
@@ -850,6 +893,22 @@ class AuthorizationMatrixTest {
         fixtures.put(
                 "listCustomers@finance",
                 (cast, relation) -> new Request("/v1/customers?limit=200").mustShow("\"assets\""));
+        fixtures.put(
+                "getCustomerStatistics@finance",
+                (cast, relation) -> new Request("/v1/customers/statistics").mustShow("\"assets\""));
+        fixtures.put(
+                "queryCustomerStatistics@finance",
+                (cast, relation) -> new Request(
+                                "/v1/customers/statistics", "{\"filter\": {\"field\": \"kind\", \"is\": \"person\"}}")
+                        .mustShow("\"assets\""));
+        fixtures.put(
+                "queryCustomerStatistics@aboveAssets",
+                (cast, relation) -> new Request(
+                        "/v1/customers/statistics", "{\"filter\": {\"field\": \"assets\", \"from\": \"1\"}}"));
+        fixtures.put(
+                "searchCustomers@byFilter",
+                (cast, relation) -> new Request(
+                        "/v1/customers/search", "{\"filter\": {\"not\": {\"field\": \"assets\", \"from\": \"1\"}}}"));
         fixtures.put("listCustomers@byAssets", (cast, relation) -> new Request("/v1/customers?sort=assets"));
         fixtures.put("listCustomers@aboveAssets", (cast, relation) -> new Request("/v1/customers?assetsFrom=1"));
         fixtures.put(
@@ -959,6 +1018,8 @@ class AuthorizationMatrixTest {
     private static final UUID RULE = Ids.next();
     private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();

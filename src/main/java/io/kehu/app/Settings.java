@@ -411,8 +411,6 @@ public record Settings(
         PasskeySettings.from(tree.group("auth").group("passkeys")).check(production());
         SecondFactor.from(tree);
         CustomerSettings.from(tree);
-        PersonalSettings.from(tree);
-        GradingSettings.from(tree);
         must(
                 !postgresql.embedded() || postgresql.ownerUri.isEmpty(),
                 "postgresql.ownerUri: is set but postgresql.uri is not; set both, or neither for the embedded server");

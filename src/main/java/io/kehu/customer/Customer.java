@@ -189,6 +189,21 @@ public record Customer(
         json.writeEndObject();
     }
 
+    /** Enough to tell who he is, numbers masked, into an object that is open: {@code DuplicateCustomer} of the contract. */
+    public void head(JsonGenerator json) throws IOException {
+        Personal.Head head = personal.head();
+        json.writeStringField("id", id.toString());
+        json.writeStringField("number", number(seq));
+        text(json, "kind", fact("kind"));
+        text(json, "name", head.name());
+        text(json, "idNumber", head.maskedDocument());
+        text(json, "phone", head.maskedPhone());
+        text(json, "birthDate", fact("birthDate"));
+        json.writeStringField("branchId", branchId.toString());
+        text(json, "managerId", managerId == null ? null : managerId.toString());
+        json.writeNumberField("version", version);
+    }
+
     private void facts(JsonGenerator json, View view, Iterable<Fact> shown) throws IOException {
         for (Fact fact : shown) {
             if (view.shows(fact)) {

@@ -9,9 +9,10 @@ import java.time.ZoneId;
  *
  * @param now {@code kehu.now()}
  * @param today of then, in the bank's zone
+ * @param zone of the bank
  */
-public record Moment(OffsetDateTime now, LocalDate today) {
+public record Moment(OffsetDateTime now, LocalDate today, ZoneId zone) {
     public static Moment at(OffsetDateTime now, ZoneId zone) {
-        return new Moment(now, now.atZoneSameInstant(zone).toLocalDate());
+        return new Moment(now, now.atZoneSameInstant(zone).toLocalDate(), zone);
     }
 }

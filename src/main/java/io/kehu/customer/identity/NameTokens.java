@@ -200,6 +200,24 @@ public final class NameTokens {
         return alternatives;
     }
 
+    /**
+     * What a name is made of, normalised, to be held against another name.
+     *
+     * @param words in scripts with spaces
+     * @param characters Chinese ones
+     * @param syllables their usual reading; a character without a known one has none
+     */
+    public record Parts(List<String> words, List<String> characters, List<String> syllables) {}
+
+    public static Parts parts(String name) {
+        Text text = Text.of(name);
+        List<List<String>> readings = readings(text);
+        return new Parts(
+                List.copyOf(text.words),
+                characters(String.join("", text.runs)),
+                readings.isEmpty() ? List.of() : List.copyOf(readings.get(0)));
+    }
+
     /** Whether a decrypted name is meant by the search text, by the same rules but exactly. */
     public static boolean matches(String name, String query) {
         return matching(query).test(name);

@@ -1,0 +1,192 @@
+package io.kehu.customer.statistics;
+
+import io.kehu.bus.Call;
+import io.kehu.bus.Principal;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.filter.Moment;
+import io.kehu.sql.Database;
+import io.kehu.sql.Where;
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.Tuple;
+import java.math.BigDecimal;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * SQL of counting customers. One pass over them counts by everything at once (GROUPING SETS): the rows are read once, and each
+ * is looked up in a dozen small tables.
+ */
+@SuppressWarnings("InlineFormatString") // a statement reads better in one piece
+final class StatisticsStore {
+    /** The dimension of all together. */
+    static final String ALL = "all";
+
+    /** By what is counted: the name and an expression over customer.customer c; @today and @zone stand for those of the bank. */
+    private static final Map<String, String> DIMENSIONS = new LinkedHashMap<>();
+
+    static {
+        DIMENSIONS.put("kind", "c.kind");
+        DIMENSIONS.put("tier", "c.tier");
+        DIMENSIONS.put("lifecycle", "c.lifecycle");
+        DIMENSIONS.put("risk", "c.risk");
+        DIMENSIONS.put("gender", "c.gender");
+        DIMENSIONS.put("age", """
+                CASE WHEN c.birth_date > @today::date - interval '18 years' THEN '0-17'
+                     WHEN c.birth_date > @today::date - interval '25 years' THEN '18-24'
+                     WHEN c.birth_date > @today::date - interval '35 years' THEN '25-34'
+                     WHEN c.birth_date > @today::date - interval '45 years' THEN '35-44'
+                     WHEN c.birth_date > @today::date - interval '55 years' THEN '45-54'
+                     WHEN c.birth_date > @today::date - interval '65 years' THEN '55-64'
+                     WHEN c.birth_date IS NOT NULL THEN '65-' END""");
+        DIMENSIONS.put("province", "left(c.region_code, 2)");
+        DIMENSIONS.put("industry", "left(c.industry, 1)");
+        DIMENSIONS.put("branch", "c.branch_id");
+        DIMENSIONS.put("manager", "c.manager_id");
+        DIMENSIONS.put("value", """
+                CASE WHEN c.assets < 50000 THEN '0-50000' WHEN c.assets < 500000 THEN '50000-500000'
+                     WHEN c.assets < 6000000 THEN '500000-6000000' WHEN c.assets IS NOT NULL THEN '6000000-' END""");
+        DIMENSIONS.put("entered", "to_char(c.created_at AT TIME ZONE @zone::text, 'YYYY-MM')");
+    }
+
+    /** Of those who are lost: when they went, and why. Apart, because only they have a row to join. */
+    private static final String CHURN = """
+            SELECT %s x.dimension, x.value, count(*) AS customers, coalesce(sum(c.assets), 0) AS assets
+            FROM customer.customer c
+            LEFT JOIN customer.grade g ON g.customer_id = c.id AND g.kind = 'lifecycle' AND g.value = 'lost'
+            LEFT JOIN customer.grading_rule r ON r.id = g.rule_id
+            CROSS JOIN LATERAL (VALUES ('lost', to_char(g.valid_from AT TIME ZONE @zone::text, 'YYYY-MM')),
+                ('lostBecause', CASE WHEN g.id IS NULL THEN 'entered so' WHEN g.rule_id IS NULL THEN 'by hand' ELSE r.name END))
+                AS x(dimension, value)
+            %s AND c.lifecycle = 'lost' GROUP BY %s x.dimension, x.value""";
+
+    private static final String CHANGED = """
+            SELECT EXISTS (SELECT FROM customer.tally_state s WHERE s.day <> $1 OR EXISTS (
+                SELECT FROM customer.customer c WHERE c.valid_from > s.at - interval '10 seconds')) AS changed""";
+
+    private static final String STATE = "SELECT run, at FROM customer.tally_state";
+
+    private static final String KEPT = """
+            SELECT t.dimension, t.value, sum(t.customers)::bigint AS customers, sum(t.assets) AS assets
+            FROM customer.tally_state s JOIN customer.tally t ON t.run = s.run %s
+            GROUP BY t.dimension, t.value ORDER BY t.dimension, customers DESC, t.value""";
+
+    private final Database database;
+
+    StatisticsStore(Database database) {
+        this.database = database;
+    }
+
+    /**
+     * How many have this in common.
+     *
+     * @param value null where it is not known
+     * @param assets of all of them together, in CNY
+     */
+    record Count(@Nullable String value, long customers, BigDecimal assets) {}
+
+    /** Counts by dimension, the largest first, and of when they are. */
+    record Counts(OffsetDateTime at, Map<String, List<Count>> by) {}
+
+    /** A pass over customers: rows of (branch), dimension, value, customers, assets. */
+    private static String pass(String where, boolean byBranch, String today, String zone) {
+        List<String> columns = new ArrayList<>();
+        List<String> sets = new ArrayList<>();
+        StringBuilder value = new StringBuilder("CASE");
+        StringBuilder name = new StringBuilder("CASE");
+        String branch = byBranch ? "p.own_branch, " : "";
+        int i = 0;
+        for (Map.Entry<String, String> dimension : DIMENSIONS.entrySet()) {
+            String column = "d" + i++;
+            columns.add(dimension.getValue().replace("@today", today).replace("@zone", zone) + " AS " + column);
+            sets.add("(" + branch + "p." + column + ")");
+            name.append(" WHEN grouping(p.")
+                    .append(column)
+                    .append(") = 0 THEN '")
+                    .append(dimension.getKey())
+                    .append("'");
+            value.append(" WHEN grouping(p.")
+                    .append(column)
+                    .append(") = 0 THEN p.")
+                    .append(column)
+                    .append("::text");
+        }
+        sets.add("(" + (byBranch ? "p.own_branch" : "") + ")");
+        String counted = "SELECT " + branch + name + " ELSE '" + ALL + "' END AS dimension, " + value + " END AS value,"
+                + " count(*) AS customers, coalesce(sum(p.assets), 0) AS assets"
+                + " FROM (SELECT c.branch_id AS own_branch, c.assets, " + String.join(", ", columns)
+                + " FROM customer.customer c " + where + ") p GROUP BY GROUPING SETS (" + String.join(", ", sets) + ")";
+        return counted
+                + " UNION ALL "
+                + String.format(
+                        CHURN.replace("@zone", zone),
+                        byBranch ? "c.branch_id AS own_branch," : "",
+                        where,
+                        byBranch ? "c.branch_id," : "");
+    }
+
+    /** Makes the numbers of branches anew where customers have changed since; of two nodes one does it. */
+    Future<?> keep(Moment moment) {
+        return database.query(Call.Lane.JOB, CHANGED, Tuple.of(moment.today()))
+                .compose(rows -> rows.iterator().next().getBoolean("changed")
+                        ? database.query(Call.Lane.JOB, STATE, Tuple.tuple())
+                                .compose(state -> renew(state.iterator().next().getLong("run"), moment))
+                        : Future.succeededFuture());
+    }
+
+    /** In one statement: whoever reads meanwhile reads the run before. */
+    private Future<?> renew(long run, Moment moment) {
+        String sql = """
+                WITH mine AS (
+                    UPDATE customer.tally_state SET run = run + 1, at = $3, day = $1 WHERE run = $4 RETURNING run),
+                fresh AS (%s),
+                gone AS (DELETE FROM customer.tally WHERE run <= $4 AND EXISTS (SELECT FROM mine))
+                INSERT INTO customer.tally (run, branch_id, dimension, value, customers, assets)
+                SELECT mine.run, f.own_branch, f.dimension, f.value, f.customers, f.assets FROM fresh f CROSS JOIN mine""".formatted(pass("WHERE c.deleted_at IS NULL", true, "$1", "$2"));
+        return database.query(Call.Lane.JOB, sql, Tuple.of(moment.today(), zone(moment), moment.now(), run));
+    }
+
+    private static String zone(Moment moment) {
+        return moment.zone().getId();
+    }
+
+    /** From the kept numbers, for scopes that are made of branches; empty before they were first made. */
+    Future<Optional<Counts>> kept(Call call) {
+        Principal who = call.principal();
+        Where where = Where.ofAll();
+        if (who.scope() != Principal.Scope.ALL) {
+            where.and("t.branch_id = ANY (?)", (Object) who.branchIds().toArray(UUID[]::new));
+        }
+        return database.query(call, String.format(KEPT, where.sql()), where.values())
+                .compose(rows -> database.row(call, STATE, Tuple.tuple(), "server.failure")
+                        .map(state -> state.getLong("run") == 0
+                                ? Optional.<Counts>empty()
+                                : Optional.of(counts(state.getOffsetDateTime("at"), rows))));
+    }
+
+    /** Counted now, within the caller's scope. */
+    Future<Counts> live(Call call, Filter filter, Moment moment) {
+        Where where = Where.inScopeOf(call.principal(), "c.branch_id", "c.manager_id", "c.id")
+                .and("c.deleted_at IS NULL");
+        filter.into(where, moment);
+        String sql = pass(where.sql(), false, where.bind(moment.today()), where.bind(zone(moment)));
+        return database.query(call, sql + " ORDER BY dimension, customers DESC, value", where.values())
+                .map(rows -> counts(moment.now(), rows));
+    }
+
+    private static Counts counts(OffsetDateTime at, RowSet<Row> rows) {
+        Map<String, List<Count>> by = new LinkedHashMap<>();
+        for (Row row : rows) {
+            by.computeIfAbsent(row.getString("dimension"), name -> new ArrayList<>())
+                    .add(new Count(row.getString("value"), row.getLong("customers"), row.getBigDecimal("assets")));
+        }
+        return new Counts(at, by);
+    }
+}

@@ -1,0 +1,123 @@
+package io.kehu.customer.statistics;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.TestKehu;
+import io.kehu.TestKehu.Answer;
+import io.kehu.TestKehu.Caller;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+class StatisticsTest {
+    private static final String PATH = "/v1/customers/statistics";
+
+    private static TestKehu kehu;
+    private static UUID branch;
+    private static Caller head;
+    private static Caller manager;
+    private static Caller stranger;
+
+    @BeforeAll
+    static void aBranchOfFive() {
+        kehu = TestKehu.start(Map.of("KEHU_STATISTICS_POLL_MILLIS", "20"));
+        branch = kehu.branch(kehu.headOffice(), "STAT");
+        head = kehu.signIn(kehu.staff(branch, "branch-head"));
+        manager = kehu.signIn(kehu.staff(branch, "customer-manager"));
+        stranger = kehu.signIn(kehu.staff(branch, "customer-manager"));
+        customer(
+                manager,
+                "\"tier\": \"mass\", \"gender\": \"male\", \"birthDate\": \"1990-01-01\", \"assets\": \"100.50\"");
+        customer(manager, "\"tier\": \"mass\", \"gender\": \"female\", \"regionCode\": \"310115\"");
+        customer(manager, "\"tier\": \"private\", \"lifecycle\": \"active\", \"assets\": \"7000000\"");
+        customer(stranger, "\"tier\": \"private\", \"lifecycle\": \"lost\"");
+        String lost = customer(stranger, "\"tier\": \"affluent\", \"lifecycle\": \"active\"");
+        stranger.patch(lost, stranger.get(lost).etag(), "{\"lifecycle\": \"lost\"}")
+                .is(200);
+    }
+
+    @AfterAll
+    static void stop() {
+        kehu.close();
+    }
+
+    private static String customer(Caller who, String facts) {
+        return who.post("/v1/customers", "{\"kind\": \"person\", \"name\": \"统计\", " + facts + "}")
+                .is(201)
+                .header("Location");
+    }
+
+    private static Map<String, Integer> by(Answer answer, String dimension) {
+        Map<String, Integer> counts = new TreeMap<>();
+        for (JsonNode count : answer.at("/by/" + dimension)) {
+            counts.put(
+                    count.path("value").asText("unknown"),
+                    count.get("customers").asInt());
+        }
+        return counts;
+    }
+
+    @Test
+    void theHeadOfABranchSeesItsNumbersAMomentLater() {
+        await().until(() -> head.get(PATH).is(200).at("/customers").asInt() == 5
+                && by(head.get(PATH), "lifecycle").getOrDefault("lost", 0) == 2);
+        Answer numbers = head.get(PATH).is(200);
+        assertThat(by(numbers, "tier")).isEqualTo(Map.of("mass", 2, "private", 2, "affluent", 1));
+        assertThat(by(numbers, "gender")).isEqualTo(Map.of("male", 1, "female", 1, "unknown", 3));
+        assertThat(by(numbers, "province")).isEqualTo(Map.of("31", 1, "unknown", 4));
+        assertThat(by(numbers, "age").get("unknown")).isEqualTo(4);
+        assertThat(by(numbers, "branch")).isEqualTo(Map.of(branch.toString(), 5));
+        assertThat(by(numbers, "manager")).isEqualTo(Map.of(manager.id.toString(), 3, stranger.id.toString(), 2));
+        assertThat(by(numbers, "value")).isEqualTo(Map.of("0-50000", 1, "6000000-", 1, "unknown", 3));
+        assertThat(by(numbers, "lostBecause")).isEqualTo(Map.of("entered so", 1, "by hand", 1));
+        assertThat(numbers.at("/assets").asText()).isEqualTo("7000100.50");
+    }
+
+    @Test
+    void aManagerSeesThoseOfHisOwn() {
+        Answer numbers = manager.get(PATH).is(200);
+        assertThat(numbers.at("/customers").asInt()).isEqualTo(3);
+        assertThat(by(numbers, "manager")).isEqualTo(Map.of(manager.id.toString(), 3));
+        assertThat(by(stranger.get(PATH), "tier")).isEqualTo(Map.of("private", 1, "affluent", 1));
+    }
+
+    @Test
+    void aFilterIsCountedNow() {
+        String filter =
+                "{\"filter\": {\"any\": [{\"field\": \"lifecycle\", \"is\": \"lost\"}, {\"field\": \"assets\", \"from\": \"1000\"}]}}";
+        Answer numbers = head.post(PATH, filter).is(200);
+        assertThat(numbers.at("/customers").asInt()).isEqualTo(3);
+        assertThat(by(numbers, "tier")).isEqualTo(Map.of("private", 2, "affluent", 1));
+        assertThat(by(numbers, "entered").values()).containsExactly(3);
+        assertThat(by(numbers, "lost").values().stream().mapToInt(n -> n).sum()).isEqualTo(2);
+        assertThat(manager.post(PATH, filter).is(200).at("/customers").asInt()).isEqualTo(1);
+    }
+
+    @Test
+    void keptNumbersAreThoseThatAreCounted() {
+        String everybody = "{\"filter\": {\"field\": \"branchId\", \"is\": \"" + branch + "\"}}";
+        await().untilAsserted(() -> {
+            Answer kept = head.get(PATH).is(200);
+            assertThat(kept.at("/by"))
+                    .isEqualTo(head.post(PATH, everybody).is(200).at("/by"));
+        });
+    }
+
+    @Test
+    void whoMaySeeNoFinancesSeesNoSums() {
+        Caller marketing = kehu.caller("marketing");
+        Answer numbers = marketing.get(PATH).is(200);
+        assertThat(numbers.json().has("assets")).isFalse();
+        assertThat(numbers.at("/by").has("value")).isFalse();
+        assertThat(numbers.at("/by/tier/0").has("assets")).isFalse();
+        marketing
+                .post(PATH, "{\"filter\": {\"field\": \"assets\", \"from\": \"1\"}}")
+                .is(403, "customer.fieldForbidden");
+        kehu.caller("desk-agent").get(PATH).is(403);
+    }
+}
