@@ -506,7 +506,7 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 WITH made AS (
                     INSERT INTO customer.segment (id, name, description, kind, reads, relative)
-                    VALUES (?, 'matrix', '', 'static', '{}', false) ON CONFLICT DO NOTHING RETURNING id)
+                    VALUES (?, 'matrix', '', 'static', '{}', false) ON CONFLICT (id) DO NOTHING RETURNING id)
                 INSERT INTO customer.segment_state (segment_id, catching_up) SELECT id, false FROM made""", SEGMENT);
         return SEGMENT;
     }

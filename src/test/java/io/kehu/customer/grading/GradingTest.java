@@ -379,7 +379,7 @@ class GradingTest {
                 SELECT (SELECT count(*) FROM customer.grade_all WHERE customer_id = ?)
                     + (SELECT count(*) FROM customer.change_reason WHERE customer_id = ?)""";
         assertThat((Long) kehu.value(left, id, id)).isEqualTo(3);
-        kehu.sql("SELECT customer.erase_grades(ARRAY[?::uuid])", id);
+        kehu.sql("SELECT customer.erase_grades(ARRAY[?::uuid]), customer.erase_reasons(ARRAY[?::uuid])", id, id);
         assertThat((Long) kehu.value(left, id, id)).isZero();
     }
 
