@@ -347,6 +347,7 @@ class AuthorizationMatrixTest {
         tags(fixtures);
         segments(fixtures);
         relations(fixtures);
+        documents(fixtures);
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
@@ -612,6 +613,63 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void documents(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "listDocuments",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/documents"));
+        fixtures.put(
+                "createDocument",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + customerOf(cast.people.get(relation)) + "/documents",
+                        """
+                        {"uploadId": "%s", "type": "contract", "title": "矩阵"}""".formatted(paperOf(cast.people.get(Relation.OWN)))));
+        fixtures.put("getDocument", (cast, relation) -> document(cast, relation, ""));
+        fixtures.put(
+                "changeDocument",
+                (cast, relation) -> new Request(document(cast, relation, "").path, "{\"title\": \"矩阵\"}").ifMatch(1));
+        fixtures.put(
+                "deleteDocument",
+                (cast, relation) -> document(cast, relation, "").ifMatch(1));
+        fixtures.put("getDocumentContent", (cast, relation) -> document(cast, relation, "/content"));
+        fixtures.put("listDocumentVersions", (cast, relation) -> document(cast, relation, "/versions"));
+        fixtures.put(
+                "createDocumentVersion",
+                (cast, relation) -> new Request(
+                        document(cast, relation, "/versions").path,
+                        "{\"uploadId\": \"" + paperOf(cast.people.get(Relation.OWN)) + "\"}"));
+        fixtures.put("getDocumentVersionContent", (cast, relation) -> document(cast, relation, "/versions/1/content"));
+    }
+
+    /** A document of a customer of the one who stands in the relation; nothing has to look through it. */
+    private static Request document(Cast cast, Relation relation, String end) {
+        UUID person = cast.people.get(relation);
+        UUID id = DOCUMENTS.computeIfAbsent(person, p ->
+                (UUID) kehu.sql("""
+                        WITH made AS (INSERT INTO customer.document (id, customer_id, type, made_by)
+                                      VALUES (uuidv7(), ?, 'contract', ?) RETURNING id)
+                        INSERT INTO customer.document_version (id, document_id, number, blob_id, size, sha256, content_type, state,
+                            scanned_at, made_by)
+                        SELECT uuidv7(), made.id, 1, b.id, b.size, b.sha256, b.content_type, 'clean', kehu.now(), b.owner_id
+                        FROM made, kehu.blob b WHERE b.id = ? RETURNING document_id""", customerOf(p), p, paperOf(p)).get(0).get("document_id"));
+        return new Request("/v1/documents/" + id + end);
+    }
+
+    /** A whole upload of this member of staff that may become a document. */
+    private static synchronized UUID paperOf(UUID person) {
+        return PAPERS.computeIfAbsent(person, p -> {
+            Object roles = kehu.value("SELECT roles::text FROM iam.staff WHERE id = ?", p);
+            kehu.sql(GIVE_ROLES, "{operator}", p);
+            Caller owner = kehu.signIn(p);
+            String path = owner.post("/v1/uploads", """
+                    {"purpose": "customer-document", "name": "a.pdf", "size": 8}""").is(201).header("Location");
+            owner.send("PUT", path, "%PDF-1.7", "Content-Type", "application/octet-stream")
+                    .is(200);
+            kehu.sql(GIVE_ROLES, roles, p);
+            return UUID.fromString(path.substring(path.lastIndexOf('/') + 1));
+        });
     }
 
     private static void relations(Map<String, Fixture> fixtures) {
@@ -1020,6 +1078,8 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();

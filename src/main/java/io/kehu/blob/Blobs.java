@@ -67,7 +67,7 @@ public final class Blobs {
             UPDATE kehu.blob SET finished_at = kehu.now(), size = $3, sha256 = $4, content_type = $5, writer = NULL,
                 writer_until = NULL
             WHERE id = $1 AND writer = $2 RETURNING id""";
-    private static final String CLAIM = "SELECT size FROM kehu.claim_blob($1, $2, $3)";
+    private static final String CLAIM = "SELECT size, sha256, content_type FROM kehu.claim_blob($1, $2, $3)";
     private static final String RELEASE = "SELECT kehu.release_blob($1)";
     private static final String EXPIRE = """
             SELECT kehu.release_blob(id) FROM (
@@ -319,8 +319,9 @@ public final class Blobs {
      * Takes a whole upload over for good, in the transaction of the command that uses it. Fails with {@code
      * blob.notClaimable}: another person's, for another purpose, not whole, expired or claimed before.
      */
-    public static Future<Void> claim(Tx tx, UUID id, UUID owner, String purpose) {
-        return tx.row(CLAIM, Tuple.of(id, owner, purpose), "blob.notClaimable").mapEmpty();
+    public static Future<Stored> claim(Tx tx, UUID id, UUID owner, String purpose) {
+        return tx.row(CLAIM, Tuple.of(id, owner, purpose), "blob.notClaimable")
+                .map(row -> new Stored(row.getLong("size"), row.getString("sha256"), row.getString("content_type")));
     }
 
     /** Gives a file up in the transaction of a command; it cannot be read any more, its bytes are deleted a little later. */

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param size plaintext bytes
  * @param sha256 of the plaintext, 64 lower-case hexadecimal digits
- * @param contentType by its first 4,096 bytes, never by name: pdf, png, jpeg, gif, webp, xlsx, docx, other zip, gzip, OLE2
+ * @param contentType by its first 4,096 bytes, never by name: pdf, png, jpeg, tiff, gif, webp, xlsx, docx, other zip, gzip, OLE2
  *     (old Office files), {@code text/csv} or {@code text/plain} with charset utf-8 or gbk; else
  *     {@code application/octet-stream}. It says what a file claims to be; whoever parses it must still expect anything.
  */
@@ -48,6 +48,8 @@ public record Stored(long size, String sha256, String contentType) {
             new Magic("255044462d", "application/pdf"), // %PDF-
             new Magic("89504e470d0a1a0a", "image/png"),
             new Magic("ffd8ff", "image/jpeg"),
+            new Magic("49492a00", "image/tiff"), // II, 42
+            new Magic("4d4d002a", "image/tiff"), // MM, 42
             new Magic("474946383761", "image/gif"), // GIF87a
             new Magic("474946383961", "image/gif"), // GIF89a
             new Magic("52494646........57454250", "image/webp"), // RIFF, size, WEBP

@@ -11,8 +11,9 @@ public final class WorkVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
         // What may be uploaded, under the names that the contract lists.
-        Map<String, Blobs.Purpose> purposes =
-                Map.of("customer-import", new Blobs.Purpose("customer:import", kernel.number("blob.maxUploadBytes")));
+        Map<String, Blobs.Purpose> purposes = Map.of(
+                "customer-import", new Blobs.Purpose("customer:import", kernel.number("blob.maxUploadBytes")),
+                "customer-document", new Blobs.Purpose("document:manage", kernel.number("documents.maxBytes")));
         WorkService service = new WorkService(
                 kernel.database(),
                 kernel.blobs(),
