@@ -315,7 +315,7 @@ class ErasureTest {
 
     private static final List<String> OF_OTHERS = List.of(
             "grade_all WHERE customer_id = ?",
-            "relation_all WHERE from_id = ?",
+            "relation_all WHERE ? IN (from_id, to_id)",
             "household_all WHERE head_id = ?",
             "household_member_all WHERE customer_id = ?",
             "segment_member WHERE customer_id = ?");
