@@ -7,6 +7,13 @@ BEGIN
     DELETE FROM customer.segment_due WHERE customer_id = ANY (customers);
 END $$;
 
+-- His class says what the bank thought of him; his tier and stage are wiped with the customer.
+CREATE FUNCTION customer.erase_grades(customers uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM customer.grade WHERE customer_id = ANY (customers);
+    DELETE FROM customer.grade_past WHERE customer_id = ANY (customers);
+END $$;
+
 CREATE FUNCTION customer.erase_duplicates(customers uuid[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM customer.duplicate WHERE a_id = ANY (customers) OR b_id = ANY (customers);
@@ -14,4 +21,4 @@ BEGIN
     DELETE FROM customer.block WHERE seq IN (SELECT c.seq FROM customer.customer c WHERE c.id = ANY (customers));
 END $$;
 
-REVOKE EXECUTE ON FUNCTION customer.erase_segments(uuid[]), customer.erase_duplicates(uuid[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION customer.erase_segments(uuid[]), customer.erase_grades(uuid[]), customer.erase_duplicates(uuid[]) FROM PUBLIC;
