@@ -653,23 +653,25 @@ class AuthorizationMatrixTest {
                         INSERT INTO customer.document_version (id, document_id, number, blob_id, size, sha256, content_type, state,
                             scanned_at, made_by)
                         SELECT uuidv7(), made.id, 1, b.id, b.size, b.sha256, b.content_type, 'clean', kehu.now(), b.owner_id
-                        FROM made, kehu.blob b WHERE b.id = ? RETURNING document_id""", customerOf(p), p, paperOf(p)).get(0).get("document_id"));
+                        FROM made, kehu.blob b WHERE b.id = ? RETURNING document_id""", customerOf(p), p, freshPaper(p)).get(0).get("document_id"));
         return new Request("/v1/documents/" + id + end);
     }
 
     /** A whole upload of this member of staff that may become a document. */
-    private static synchronized UUID paperOf(UUID person) {
-        return PAPERS.computeIfAbsent(person, p -> {
-            Object roles = kehu.value("SELECT roles::text FROM iam.staff WHERE id = ?", p);
-            kehu.sql(GIVE_ROLES, "{operator}", p);
-            Caller owner = kehu.signIn(p);
-            String path = owner.post("/v1/uploads", """
-                    {"purpose": "customer-document", "name": "a.pdf", "size": 8}""").is(201).header("Location");
-            owner.send("PUT", path, "%PDF-1.7", "Content-Type", "application/octet-stream")
-                    .is(200);
-            kehu.sql(GIVE_ROLES, roles, p);
-            return UUID.fromString(path.substring(path.lastIndexOf('/') + 1));
-        });
+    private static UUID paperOf(UUID person) {
+        return PAPERS.computeIfAbsent(person, AuthorizationMatrixTest::freshPaper);
+    }
+
+    private static synchronized UUID freshPaper(UUID person) {
+        Object roles = kehu.value("SELECT roles::text FROM iam.staff WHERE id = ?", person);
+        kehu.sql(GIVE_ROLES, "{operator}", person);
+        Caller owner = kehu.signIn(person);
+        String path = owner.post("/v1/uploads", """
+                {"purpose": "customer-document", "name": "a.pdf", "size": 8}""").is(201).header("Location");
+        owner.send("PUT", path, "%PDF-1.7", "Content-Type", "application/octet-stream")
+                .is(200);
+        kehu.sql(GIVE_ROLES, roles, person);
+        return UUID.fromString(path.substring(path.lastIndexOf('/') + 1));
     }
 
     private static void relations(Map<String, Fixture> fixtures) {

@@ -94,8 +94,9 @@ class FactorPolicyTest {
                 .containsEntry("customer-manager", true)
                 .containsEntry("risk", true)
                 .containsEntry("desk-agent", true)
+                .containsEntry("operator", true) // decides which records are one person's
                 .containsEntry("analyst", false)
-                .containsEntry("operator", false)
+                .containsEntry("auditor", false)
                 .containsEntry("finance", false);
     }
 
