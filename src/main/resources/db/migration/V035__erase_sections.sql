@@ -22,3 +22,9 @@ BEGIN
 END $$;
 
 REVOKE EXECUTE ON FUNCTION customer.erase_segments(uuid[]), customer.erase_grades(uuid[]), customer.erase_duplicates(uuid[]) FROM PUBLIC;
+
+-- What a person may be told: that another record is like his, and not whose.
+CREATE VIEW customer.personal_duplicates AS
+SELECT d.customer_id, d.at, d.id, d.item - 'customerId' AS item, NULL::bytea AS sealed, NULL::text AS sealed_for
+FROM customer.overview_duplicates d;
+GRANT SELECT ON customer.personal_duplicates TO kehu_app;
