@@ -4,6 +4,7 @@ import io.kehu.bus.Problem;
 import io.kehu.customer.imports.CsvRows.Row;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.Charset;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -12,8 +13,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Bytes in, records out: the grammar of {@link CsvRows}. Works on bytes, because in UTF-8 separators, quotes and line ends
- * are never part of another character, and plain ASCII fields need no decoding. A record that is cut by the end of the bytes
+ * Bytes in, records out: the grammar of {@link CsvRows}. Works on bytes, because in UTF-8 and in GB18030 separators, quotes and
+ * line ends are never part of another character, and plain ASCII fields need no decoding. A record that is cut by the end of the bytes
  * is read again with the next ones; it is at most a megabyte, so that costs little.
  */
 final class CsvParser {
@@ -21,7 +22,7 @@ final class CsvParser {
     private static final byte[] SEPARATORS = {',', ';', '\t'};
     private static final int CUT = -1;
 
-    private final CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
+    private final CharsetDecoder decoder;
     private String[] cells = new String[32];
     private byte[] rest = NOTHING;
     private long position;
@@ -35,7 +36,8 @@ final class CsvParser {
      *
      * @param separator NUL to find it out
      */
-    CsvParser(long position, long line, char separator) {
+    CsvParser(long position, long line, char separator, Charset charset) {
+        this.decoder = charset.newDecoder();
         this.position = position;
         this.line = line;
         this.separator = (byte) separator;
@@ -212,7 +214,7 @@ final class CsvParser {
             throw at("csv.recordTooLong", line);
         }
         if (!blank || count > 1 || !cells[0].isEmpty()) {
-            rows.add(new Row(line, Arrays.copyOf(cells, count), position + (next - from), lines));
+            rows.add(new Row(line, Arrays.copyOf(cells, count), position + (next - from), lines, -1));
         }
         line = lines;
         return next;

@@ -7,6 +7,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.streams.ReadStream;
+import java.nio.charset.Charset;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -18,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * The rows of a CSV file (RFC 4180) from a stream of bytes: batch by batch, in bounded memory, each batch with the position
  * after it, from which a later reader goes on. The first record names the columns.
  *
- * <p>Accepts UTF-8 with or without a byte order mark; comma, semicolon or tab, found out from the first record; line ends LF,
+ * <p>Accepts UTF-8 with or without a byte order mark, and GB18030; comma, semicolon or tab, found out from the first record; line ends LF,
  * CRLF and CR; quoted fields with line breaks and doubled quotes; a quote inside an unquoted field as itself. Empty lines
  * are skipped.
  *
@@ -30,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Not commons-csv: that pulls from a blocking Reader, knows no bound for one record, and reads a gigabyte without a line
  * end into memory before it says anything.
  */
-final class CsvRows {
+final class CsvRows implements Table {
     /** One record and one field count; more is not a table of people but a mistake. */
     static final int MAX_RECORD_BYTES = 1 << 20;
 
@@ -41,6 +42,7 @@ final class CsvRows {
     private final ReadStream<Buffer> stream;
     private final Worker worker;
     private final CsvParser parser;
+    private final Charset charset;
     private List<String> header = List.of();
     private final List<Row> ready = new ArrayList<>();
     private Buffer waiting = Buffer.buffer();
@@ -61,8 +63,9 @@ final class CsvRows {
      * @param fields as many as the record has, which may be more or fewer than the header
      * @param end the byte behind it
      * @param nextLine the number of the line behind it
+     * @param faulty the first field that has no value although it should: a formula's, in a workbook; -1 for none
      */
-    record Row(long line, String[] fields, long end, long nextLine) {
+    record Row(long line, String[] fields, long end, long nextLine, int faulty) {
         /** The field, empty where the record is too short. */
         String get(int column) {
             return column < fields.length ? fields[column] : "";
@@ -81,7 +84,8 @@ final class CsvRows {
         }
     }
 
-    private CsvRows(ReadStream<Buffer> stream, Worker worker, CsvParser parser) {
+    private CsvRows(ReadStream<Buffer> stream, Worker worker, CsvParser parser, Charset charset) {
+        this.charset = charset;
         this.stream = stream;
         this.worker = worker;
         this.parser = parser;
@@ -109,8 +113,9 @@ final class CsvRows {
      * @param source opens the file from a byte on, e.g. {@code from -> readable.read(from, Long.MAX_VALUE)}
      * @param position of an earlier batch of this file; null or an empty object for the beginning
      */
-    static Future<CsvRows> open(LongFunction<ReadStream<Buffer>> source, @Nullable ObjectNode position, Worker worker) {
-        CsvRows rows = new CsvRows(source.apply(0), worker, new CsvParser(0, 1, '\0'));
+    static Future<CsvRows> open(
+            LongFunction<ReadStream<Buffer>> source, @Nullable ObjectNode position, Charset charset, Worker worker) {
+        CsvRows rows = new CsvRows(source.apply(0), worker, new CsvParser(0, 1, '\0', charset), charset);
         return rows.next(1).compose(first -> {
             if (first.rows.isEmpty()) {
                 return Future.failedFuture(Problem.of("csv.empty"));
@@ -120,16 +125,28 @@ final class CsvRows {
             CsvRows placed = rows;
             if (position != null && position.has("byte")) {
                 long from = position.get("byte").longValue();
-                CsvParser parser = new CsvParser(from, position.get("line").longValue(), rows.parser.separator());
-                placed = new CsvRows(source.apply(from), worker, parser);
+                CsvParser parser =
+                        new CsvParser(from, position.get("line").longValue(), rows.parser.separator(), charset);
+                placed = new CsvRows(source.apply(from), worker, parser, charset);
             }
             placed.header = names;
             return Future.succeededFuture(placed);
         });
     }
 
-    /** The names of the columns, without blanks around them. */
-    List<String> header() {
+    /** How a file is encoded that does not say so, see {@link CsvEncoding}; reads all of it. */
+    static Future<Charset> encoding(ReadStream<Buffer> whole) {
+        CsvEncoding encoding = new CsvEncoding();
+        Promise<Charset> done = Promise.promise();
+        whole.exceptionHandler(done::tryFail)
+                .endHandler(v -> done.tryComplete(encoding.found()))
+                .handler(bytes -> encoding.add(bytes.getBytes()));
+        whole.resume();
+        return done.future();
+    }
+
+    @Override
+    public List<String> header() {
         return header;
     }
 
@@ -137,8 +154,8 @@ final class CsvRows {
         return parser.separator();
     }
 
-    /** At most so many rows; fewer only at the end or before a fault. One call at a time. */
-    Future<Batch> next(int max) {
+    @Override
+    public Future<Batch> next(int max) {
         if (ready.size() >= max || parser.isOver()) {
             return batch(max);
         }
@@ -163,7 +180,7 @@ final class CsvRows {
         List<Row> rows = List.copyOf(ready.subList(0, count));
         ready.subList(0, count).clear();
         boolean isLast = ready.isEmpty() && parser.isOver() && fault == null;
-        ObjectNode position = Json.object();
+        ObjectNode position = Json.object().put("encoding", charset.name());
         if (!rows.isEmpty()) {
             Row row = rows.get(count - 1);
             position.put("byte", row.end).put("line", row.nextLine);

@@ -13,15 +13,20 @@ import io.kehu.customer.bulk.CustomerChunks.Fate;
 import io.kehu.customer.bulk.CustomerChunks.Keys;
 import io.kehu.customer.bulk.CustomerChunks.Plan;
 import io.kehu.customer.bulk.CustomerChunks.Verdict;
+import io.kehu.customer.imports.sheet.Book;
 import io.kehu.job.JobRun;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.streams.ReadStream;
+import java.nio.charset.Charset;
 import java.time.LocalDate;
 import java.time.ZoneId;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +42,12 @@ final class ImportWork {
     static final int MAX_FAULTS = 50_000;
     private static final int MAX_FAULTS_OF_A_ROW = 20;
     private static final int MAX_RACES = 5;
+    private static final int HEAD_BYTES = 8;
+    /** Workbooks of before 2007, and encrypted ones of today, are such (MS-CFB). */
+    private static final byte[] COMPOUND_FILE = {
+        (byte) 0xD0, (byte) 0xCF, 0x11, (byte) 0xE0, (byte) 0xA1, (byte) 0xB1, 0x1A, (byte) 0xE1
+    };
+
     private static final byte[] NO_HASH = new byte[32];
 
     private final CustomerChunks customers;
@@ -57,7 +68,7 @@ final class ImportWork {
     }
 
     /** What belongs to one taking of one import. */
-    private record Task(JobRun run, Mapping mapping, CsvRows rows, boolean dryRun, CustomerChunks.Place place) {}
+    private record Task(JobRun run, Mapping mapping, Table rows, boolean dryRun, CustomerChunks.Place place) {}
 
     /** Rows that were read and mapped, and of the good ones what they say and how they are found. */
     private record Chunk(CsvRows.Batch batch, List<Mapping.Reading> readings, List<Entry> entries, List<Keys> keys) {
@@ -66,7 +77,7 @@ final class ImportWork {
         }
     }
 
-    /** Fails with the codes of {@link CsvRows}, {@code import.columnUnknown}, {@code import.columnRepeated}. */
+    /** Fails with the codes of {@link CsvRows} and {@link Book}, {@code xlsx.old}, {@code import.columnUnknown}, {@code import.columnRepeated}. */
     Future<Void> run(JobRun run) {
         ObjectNode position = run.position();
         if (position.has("end")) {
@@ -80,12 +91,13 @@ final class ImportWork {
                     Promise<Void> done = Promise.promise();
                     long first = position.path("row").longValue();
                     step(task, first, read(task, first), done);
-                    return done.future();
+                    return done.future().onComplete(v -> task.rows.close());
                 })
                 .transform(done -> {
                     Problem problem = Problem.in(done.cause());
                     boolean hopeless = problem != null
                             && (problem.code().startsWith("csv.")
+                                    || problem.code().startsWith("xlsx.")
                                     || problem.code().startsWith("import."));
                     return done.succeeded() || hopeless ? end(run, upload, problem) : Future.failedFuture(done.cause());
                 });
@@ -102,11 +114,45 @@ final class ImportWork {
             return Future.failedFuture(Problem.of("customer.branchUnknown"));
         }
         return run.total(file.facts().size())
-                .compose(v -> CsvRows.open(from -> file.read(from, Long.MAX_VALUE), run.position(), run::compute))
+                .compose(v -> head(file))
+                .compose(head -> table(run, mapping, file, head))
                 .map(rows -> {
-                    mapping.bind(rows.header());
+                    try {
+                        mapping.bind(rows.header(), rows instanceof SheetRows);
+                    } catch (Problem problem) {
+                        rows.close();
+                        throw problem;
+                    }
                     return new Task(run, mapping, rows, params.path("dryRun").asBoolean(), place);
                 });
+    }
+
+    private static Future<byte[]> head(Blobs.Content file) {
+        Promise<byte[]> done = Promise.promise();
+        Buffer head = Buffer.buffer();
+        ReadStream<Buffer> stream = file.read(0, HEAD_BYTES);
+        stream.exceptionHandler(done::tryFail)
+                .endHandler(v -> done.tryComplete(head.getBytes()))
+                .handler(head::appendBuffer);
+        stream.resume();
+        return done.future();
+    }
+
+    /** By content: what the file is called says nothing. */
+    private static Future<? extends Table> table(JobRun run, Mapping mapping, Blobs.Content file, byte[] head) {
+        ObjectNode position = run.position();
+        if (Book.isBook(head)) {
+            return SheetRows.open(file, position, run::compute);
+        }
+        if (Arrays.equals(head, COMPOUND_FILE)) {
+            return Future.failedFuture(Problem.of("xlsx.old"));
+        }
+        String given = position.path("encoding").asText(mapping.encoding());
+        Future<Charset> encoding = given.isEmpty()
+                ? CsvRows.encoding(file.read(0, Long.MAX_VALUE))
+                : Future.succeededFuture(Charset.forName(given));
+        return encoding.compose(
+                charset -> CsvRows.open(from -> file.read(from, Long.MAX_VALUE), position, charset, run::compute));
     }
 
     private Future<Chunk> read(Task task, long first) {

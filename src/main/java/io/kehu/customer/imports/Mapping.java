@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +28,7 @@ final class Mapping {
     /** The number of the row instead of a column. */
     private static final String ROW = "#row";
 
+    private static final Pattern ISO_DAY = Pattern.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}");
     private static final Set<String> REPEATABLE = Set.of("phone", "email");
     private static final Set<String> DATES = Set.of("birthDate", "foundedOn", "customerSince");
     private static final Set<String> OF_ADDRESS = Set.of("address", "postCode", "addressRegionCode");
@@ -38,6 +40,7 @@ final class Mapping {
     private final List<Source> sources = new ArrayList<>();
     private final List<String> documentTypes = new ArrayList<>();
     private int width;
+    private boolean typed;
     private int[] documentColumns = new int[0];
     private int externalColumn = -1;
 
@@ -140,6 +143,11 @@ final class Mapping {
         return mapping;
     }
 
+    /** How the file is encoded; empty to find it out. */
+    String encoding() {
+        return json.path("encoding").asText("");
+    }
+
     boolean has(String field) {
         return sources.stream().anyMatch(source -> source.field.equals(field));
     }
@@ -147,9 +155,12 @@ final class Mapping {
     /**
      * Finds the columns in the first line of a file.
      *
+     * @param typed the file knows dates as such, which then come as the contract writes them, whatever the mapping says
+     *
      * @throws Problem {@code import.columnUnknown}, {@code import.columnRepeated}
      */
-    void bind(List<String> header) {
+    void bind(List<String> header, boolean typed) {
+        this.typed = typed;
         width = header.size();
         for (Source source : sources) {
             source.columns =
@@ -191,6 +202,10 @@ final class Mapping {
             faults.add(new FieldError("", "import.rowWidth", List.of(Integer.toString(width), given)));
             return reading;
         }
+        if (row.faulty() >= 0) {
+            faults.add(new FieldError("", "import.cellWithoutValue", List.of(Integer.toString(row.faulty() + 1))));
+            return reading;
+        }
         ObjectNode address = Json.object();
         for (Source source : sources) {
             String value = value(source, row);
@@ -222,7 +237,7 @@ final class Mapping {
         return reading;
     }
 
-    private static void put(Reading reading, ObjectNode address, Source source, String value) {
+    private void put(Reading reading, ObjectNode address, Source source, String value) {
         ObjectNode draft = reading.draft;
         String field = source.field;
         String pointer = "/" + field;
@@ -238,7 +253,7 @@ final class Mapping {
             String part = field.equals("address") ? "line" : field.equals("postCode") ? field : "regionCode";
             pointer = "/addresses/0/" + part;
             address.put(part, value);
-        } else if (source.date != null) {
+        } else if (source.date != null && !(typed && ISO_DAY.matcher(value).matches())) {
             try {
                 draft.put(field, LocalDate.parse(value, source.date).toString());
             } catch (DateTimeParseException e) {

@@ -137,7 +137,7 @@ class CsvRowsTest {
     }
 
     private static List<List<String>> all(byte[] bytes, int piece, int batch) {
-        CsvRows rows = now(CsvRows.open(source(bytes, piece), null, HERE));
+        CsvRows rows = now(CsvRows.open(source(bytes, piece), null, StandardCharsets.UTF_8, HERE));
         List<List<String>> found = new ArrayList<>();
         found.add(rows.header());
         CsvRows.Batch next;
@@ -203,7 +203,8 @@ class CsvRowsTest {
         ObjectNode position = null;
         CsvRows.Batch batch;
         do {
-            CsvRows rows = now(CsvRows.open(source(bytes, 1 + random.nextInt(40)), position, HERE));
+            CsvRows rows =
+                    now(CsvRows.open(source(bytes, 1 + random.nextInt(40)), position, StandardCharsets.UTF_8, HERE));
             assertThat(rows.header()).containsExactly("first", "second");
             batch = now(rows.next(1 + random.nextInt(4)));
             position = batch.position();
@@ -225,7 +226,7 @@ class CsvRowsTest {
         whole.addAll(table);
         String lineEnd = List.of("\n", "\r\n", "\r").get(random.nextInt(3));
         byte[] bytes = ("\uFEFF" + csv(whole, '\t', lineEnd, QuoteMode.MINIMAL)).getBytes(StandardCharsets.UTF_8);
-        CsvParser parser = new CsvParser(0, 1, '\0');
+        CsvParser parser = new CsvParser(0, 1, '\0', StandardCharsets.UTF_8);
         List<CsvRows.Row> rows = new ArrayList<>();
         int at = 0;
         while (at < bytes.length) {
@@ -270,7 +271,7 @@ class CsvRowsTest {
             a,b\\n1,2\\n"x" y,3\\n4,5  | csv.quoteMisplaced | 3 | 1""")
     void aFaultNamesItsLineAfterTheRowsBeforeIt(String text, String code, String line, int rowsBefore) {
         byte[] bytes = text.replace("\\n", "\n").strip().getBytes(StandardCharsets.UTF_8);
-        CsvRows rows = now(CsvRows.open(source(bytes, 5), null, HERE));
+        CsvRows rows = now(CsvRows.open(source(bytes, 5), null, StandardCharsets.UTF_8, HERE));
         if (rowsBefore > 0) {
             CsvRows.Batch batch = now(rows.next(100));
             assertThat(batch.rows()).hasSize(rowsBefore);
@@ -282,21 +283,23 @@ class CsvRowsTest {
     @Test
     void anotherCharsetIsRefusedWithItsLine() {
         byte[] bytes = "name,city\nx,y\n张三,上海\n".getBytes(Charset.forName("GBK"));
-        CsvRows rows = now(CsvRows.open(source(bytes, 100), null, HERE));
+        CsvRows rows = now(CsvRows.open(source(bytes, 100), null, StandardCharsets.UTF_8, HERE));
         assertThat(now(rows.next(10)).rows()).hasSize(1);
         assertProblem(rows.next(10), "csv.encoding", "3");
     }
 
     @Test
     void anEmptyFileIsRefused() {
-        assertProblem(CsvRows.open(source(new byte[0], 1), null, HERE), "csv.empty");
-        assertProblem(CsvRows.open(source("\n\n".getBytes(StandardCharsets.UTF_8), 1), null, HERE), "csv.empty");
+        assertProblem(CsvRows.open(source(new byte[0], 1), null, StandardCharsets.UTF_8, HERE), "csv.empty");
+        assertProblem(
+                CsvRows.open(source("\n\n".getBytes(StandardCharsets.UTF_8), 1), null, StandardCharsets.UTF_8, HERE),
+                "csv.empty");
     }
 
     @Test
     void moreThanFiveHundredColumnsAreRefused() {
         byte[] bytes = ("a,b\n" + ",".repeat(499) + "\n" + ",".repeat(500) + "\n").getBytes(StandardCharsets.UTF_8);
-        CsvRows rows = now(CsvRows.open(source(bytes, 100), null, HERE));
+        CsvRows rows = now(CsvRows.open(source(bytes, 100), null, StandardCharsets.UTF_8, HERE));
         assertThat(now(rows.next(10)).rows().get(0).fields()).hasSize(500);
         assertProblem(rows.next(10), "csv.tooManyFields", "3");
     }
@@ -315,6 +318,7 @@ class CsvRowsTest {
                     return opened.get(0);
                 },
                 null,
+                StandardCharsets.UTF_8,
                 HERE));
         assertProblem(rows.next(1), code, line);
         assertThat(opened.get(0).given).isLessThan(4L << 20);
@@ -323,7 +327,7 @@ class CsvRowsTest {
     @Test
     void aFirstLineWithoutEndIsRefusedEarlyToo() {
         Pieces pieces = new Pieces(new byte[0], 0, 1L << 30, 65_536);
-        assertProblem(CsvRows.open(from -> pieces, null, HERE), "csv.recordTooLong", "1");
+        assertProblem(CsvRows.open(from -> pieces, null, StandardCharsets.UTF_8, HERE), "csv.recordTooLong", "1");
         assertThat(pieces.given).isLessThan(4L << 20);
     }
 
@@ -351,7 +355,7 @@ class CsvRowsTest {
             System.arraycopy(line, 0, bytes, header.length + i * line.length, line.length);
         }
         LongUnaryOperator run = ignored -> {
-            CsvRows rows = now(CsvRows.open(source(bytes, 65_536), null, HERE));
+            CsvRows rows = now(CsvRows.open(source(bytes, 65_536), null, StandardCharsets.UTF_8, HERE));
             long seen = 0;
             CsvRows.Batch batch;
             do {

@@ -9,9 +9,11 @@ import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.app.Deployment;
 import io.kehu.bus.Ids;
+import io.kehu.customer.imports.sheet.Workbook;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -312,6 +314,57 @@ class ImportTest {
                 .is(422, "customer.branchUnknown");
     }
 
+    @Test
+    void aWorkbookIsReadAsACsvFileIs() {
+        String source = source();
+        String text = "<c t='inlineStr'><is><t>%s</t></is></c>";
+        StringBuilder rows = new StringBuilder("<row r='1'>");
+        for (String name : HEADER.strip().split(",")) {
+            rows.append(text.formatted(name));
+        }
+        rows.append("</row>");
+        // 1 February 1980 as a date of the spreadsheet; more rows than one chunk has.
+        for (int i = 1; i <= 250; i++) {
+            rows.append("<row r='%d'><c><v>%d</v></c>%s%s<c s='1'><v>29252</v></c><c><v>13800138000</v></c></row>"
+                    .formatted(i + 1, i, text.formatted("张"), text.formatted("三" + i)));
+        }
+        rows.append("<row r='252'><c><v>251</v></c><c><f>1/0</f></c></row>");
+        Answer end = ended(
+                operator, begin(operator, new Workbook().sheet(rows.toString()).bytes(), mapping(source)));
+        counts(end, "read 251 created 250 changed 0 unchanged 0 rejected 1");
+        assertThat(errors(end, "en")).singleElement().asString().startsWith("252,\"\",import.cellWithoutValue,");
+        ObjectNode customer = customer(source, "250");
+        assertThat(customer.at("/name").asText()).isEqualTo("张·三250");
+        assertThat(customer.at("/birthDate").asText()).isEqualTo("1980-02-01");
+    }
+
+    @Test
+    void gbkIsFoundOutAndMixedEncodingsAreNamedByTheirLine() {
+        String source = source();
+        byte[] gbk = (HEADER + "1,张,三,,,,,\n2,李,四,,,,,\n").getBytes(Charset.forName("GBK"));
+        counts(
+                ended(operator, begin(operator, gbk, mapping(source))),
+                "read 2 created 2 changed 0 unchanged 0 rejected 0");
+        assertThat(customer(source, "1").at("/name").asText()).isEqualTo("张·三");
+        byte[] utf8 = "3,王小二,五大,,,,,\n".getBytes(StandardCharsets.UTF_8);
+        byte[] mixed = Arrays.copyOf(gbk, gbk.length + utf8.length);
+        System.arraycopy(utf8, 0, mixed, gbk.length, utf8.length);
+        failsWith(ended(operator, begin(operator, mixed, mapping(source()))), "csv.encoding", "2");
+    }
+
+    @Test
+    void aHostileWorkbookEndsWithWhatIsWrong() {
+        byte[] laughs = new Workbook()
+                .part(
+                        "xl/sharedStrings.xml",
+                        "<!DOCTYPE l [<!ENTITY a 'ha'><!ENTITY b '&a;&a;'>]><sst><si><t>&b;</t></si></sst>")
+                .bytes();
+        failsWith(ended(operator, begin(operator, laughs, mapping(source()))), "xlsx.unsafe", "entity");
+        byte[] old = {(byte) 0xD0, (byte) 0xCF, 0x11, (byte) 0xE0, (byte) 0xA1, (byte) 0xB1, 0x1A, (byte) 0xE1, 0};
+        failsWith(ended(operator, begin(operator, old, mapping(source()))), "xlsx.old");
+        failsWith(ended(operator, begin(operator, new Workbook().bytes(), mapping(source()))), "csv.empty");
+    }
+
     // ---- hostile files
 
     @Test
@@ -321,7 +374,8 @@ class ImportTest {
         failsWith(ended(operator, begin("id,id\n1,2\n", """
                 {"kind": "person", "externalId": {"source": "x", "column": "id"}}""")), "import.columnRepeated", "id");
         byte[] gbk = (HEADER + "1,张,三,,,,,\n").getBytes(Charset.forName("GBK"));
-        failsWith(ended(operator, begin(operator, gbk, mapping(source()))), "csv.encoding", "2");
+        String asUtf8 = mapping(source()).replaceFirst("\\{", "{\"encoding\": \"UTF-8\", ");
+        failsWith(ended(operator, begin(operator, gbk, asUtf8)), "csv.encoding", "2");
         failsWith(ended(operator, begin("\n\n", mapping(source()))), "csv.empty");
         failsWith(
                 ended(operator, begin(HEADER + "1," + "x".repeat(3 << 20), mapping(source()))),
