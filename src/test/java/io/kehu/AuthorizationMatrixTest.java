@@ -351,6 +351,7 @@ class AuthorizationMatrixTest {
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
+        merges(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
     }
@@ -555,6 +556,38 @@ class AuthorizationMatrixTest {
                 "putCustomerTag",
                 (cast, relation) -> new Request(taggedOf(cast.people.get(relation)), "{\"reason\": \"矩阵\"}"));
         fixtures.put("removeCustomerTag", (cast, relation) -> new Request(taggedOf(cast.people.get(relation))));
+    }
+
+    private static void merges(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "listMerges",
+                (cast, relation) -> new Request("/v1/merges?limit=200").mustShow(mergeOf(cast.people.get(relation))));
+        fixtures.put("getMerge", (cast, relation) -> new Request("/v1/merges/" + mergeOf(cast.people.get(relation))));
+        fixtures.put("mergeCustomers", (cast, relation) -> {
+            UUID person = cast.people.get(relation);
+            return new Request("/v1/merges", """
+                    {"survivorId": "%s", "duplicateId": "%s"}""".formatted(customerOf(person), twinOf(person)));
+        });
+        fixtures.put(
+                "undoMerge",
+                (cast, relation) -> new Request("/v1/merges/" + mergeOf(cast.people.get(relation)) + "/undo"));
+    }
+
+    /** Another customer of this member of staff. */
+    private static UUID twinOf(UUID person) {
+        return TWINS.computeIfAbsent(person, AuthorizationMatrixTest::newCustomer);
+    }
+
+    /** A merge of two customers of this member of staff, by one who may merge all. */
+    private static UUID mergeOf(UUID person) {
+        return MERGES.computeIfAbsent(
+                person,
+                p -> UUID.fromString(kehu.signIn(kehu.staff(kehu.headOffice(), "operator"))
+                        .post("/v1/merges", """
+                        {"survivorId": "%s", "duplicateId": "%s"}""".formatted(newCustomer(p), newCustomer(p)))
+                        .is(201)
+                        .at("/id")
+                        .asText()));
     }
 
     private static void grading(Map<String, Fixture> fixtures) {
@@ -1077,6 +1110,8 @@ class AuthorizationMatrixTest {
     private static final UUID TAG = Ids.next();
     private static final UUID RULE = Ids.next();
     private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
+    private static final Map<UUID, UUID> TWINS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> MERGES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();

@@ -2,6 +2,7 @@ package io.kehu.customer;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Call;
 import io.kehu.bus.Json;
 import io.kehu.customer.identity.CustomerRules;
 import io.vertx.sqlclient.Row;
@@ -175,6 +176,11 @@ public record Customer(
         place(json);
         json.writeStringField("createdAt", Json.instant(createdAt));
         json.writeEndObject();
+    }
+
+    /** The same for somebody, masked. */
+    public void toJson(JsonGenerator json, Call call) throws IOException {
+        toJson(json, CustomerService.view(call, Set.of()));
     }
 
     /** What the customer himself may see, as {@code OwnCustomer} of the contract. */

@@ -57,10 +57,10 @@ public final class CustomerChanges {
 
     /** The same with a patch that is made once the customer is found and held. */
     public Future<Customer> apply(Tx tx, UUID id, Supplier<Future<ObjectNode>> patch) {
-        return store.locked(tx, id).compose(row -> patch.get().compose(made -> apply(tx, row, made)));
+        return store.locked(tx, id).compose(row -> patch.get().compose(made -> apply(tx, id, row, made)));
     }
 
-    private Future<Customer> apply(Tx tx, Row row, ObjectNode patch) {
+    private Future<Customer> apply(Tx tx, UUID side, Row row, ObjectNode patch) {
         Customer before = store.opened(row);
         if (!matches(tx.call(), before.version())) {
             return Future.failedFuture(Problem.of("request.stale"));
@@ -79,7 +79,7 @@ public final class CustomerChanges {
         Customer after = before.with(checked, Objects.requireNonNull(branch), manager);
         boolean moved = !after.branchId().equals(before.branchId()) || !Objects.equals(manager, before.managerId());
         return (moved ? store.mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
-                .compose(v -> store.update(tx, row, after))
+                .compose(v -> store.update(tx, row, after, side))
                 .onSuccess(customer -> tx.event(event("customer.changed", customer)));
     }
 

@@ -2,6 +2,7 @@ package io.kehu.customer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Json;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.identity.IdentityRules;
 import io.kehu.customer.identity.NameTokens;
@@ -49,8 +50,18 @@ public final class CustomerSeals {
         return vault.key(key);
     }
 
+    /** What another table keeps of the same customer. */
+    public Buffer seal(Vault.Key key, String table, ObjectNode fields) {
+        return Buffer.buffer(vault.seal(key, table, CLASS, Json.bytes(fields)));
+    }
+
+    public ObjectNode open(Vault.Key key, String table, Buffer sealed) {
+        return Json.parse(Buffer.buffer(vault.open(key, table, CLASS, sealed.getBytes())))
+                .deepCopy();
+    }
+
     /** The key in the columns epoch and wrapped of a row. */
-    Vault.Key key(Row row) {
+    public Vault.Key key(Row row) {
         return vault.key(
                 row.getUUID("id"),
                 row.getInteger("epoch"),

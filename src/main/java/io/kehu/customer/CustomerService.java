@@ -141,7 +141,8 @@ final class CustomerService {
         return searches.page(call, terms, Moment.at(clock.now(), zone), view(call, Set.of()));
     }
 
-    private static Customer.View view(Call call, Set<String> unmask) {
+    /** A customer as the caller may see him. */
+    static Customer.View view(Call call, Set<String> unmask) {
         return new Customer.View(call.principal().may("customer:finance"), unmask);
     }
 }

@@ -8,6 +8,7 @@ import io.kehu.bus.Problem;
 import io.kehu.crypto.Sha256;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.identity.CustomerRules;
+import io.kehu.customer.merge.SideStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.FourEyes;
 import io.kehu.sql.Tx;
@@ -15,15 +16,19 @@ import io.kehu.sql.Where;
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +51,11 @@ public final class CustomerStore {
             JOIN customer.sealed s ON s.id = c.id
             JOIN kehu.data_key k ON k.subject_id = c.id
             """;
+    /** A column for rows that are held to be changed: whether other records are merged into this one. */
+    public static final String HAS_SIDES =
+            "EXISTS (SELECT FROM customer.merged m WHERE m.survivor_id = c.id) AS has_sides";
+
+    private static final String READ_HELD = READ.replace(", k.wrapped\n", ", k.wrapped, " + HAS_SIDES + "\n");
     /** Behind the columns of {@link #READ}: whether something waits for approval. */
     private static final String READ_WITH_WAITS =
             READ.replace(", k.wrapped\n", ", k.wrapped, " + FourEyes.waits("c.id") + "\n");
@@ -53,10 +63,18 @@ public final class CustomerStore {
     private static final String READ_PAST = "SELECT " + COLUMNS + """
             , s.personal, k.epoch, k.wrapped
             FROM customer.customer live
-            JOIN customer.customer_all c ON c.id = live.id
+            CROSS JOIN customer.customer_all c
             JOIN customer.sealed_all s ON s.id = c.id AND s.version = c.sealed_version
             JOIN kehu.data_key k ON k.subject_id = c.id
             """;
+    /** The record that stood for an id then. */
+    private static final String THEN = """
+            c.id = coalesce((SELECT m.survivor_id FROM customer.merged_all m
+                             WHERE m.id = ? AND m.valid_from <= ? AND m.valid_to > ?), ?)""";
+
+    private static final String FAMILY = READ + """
+            WHERE c.id IN (SELECT customer.sides($1)) ORDER BY c.id <> $1, c.id FOR UPDATE OF c""";
+    private static final String NOT_FOUND = "customer.notFound";
 
     private static final String INSERT = """
             WITH key AS (
@@ -78,11 +96,15 @@ public final class CustomerStore {
             WHERE id = $1 RETURNING %s""".formatted(FACTS, parameters(6), COLUMNS);
 
     private static final String UPDATE_SEALED = "UPDATE customer.sealed SET personal = $2 WHERE id = $1";
-    private static final String FORGET_BLINDS = "DELETE FROM customer.blind WHERE seq = $1 AND value <> ALL ($2)";
+    private static final String FORGET_BLINDS = """
+            DELETE FROM customer.blind WHERE seq = $1 AND side IS NOT DISTINCT FROM $2::bigint AND value <> ALL ($3)""";
+    /** What a merged record has claimed stays its own: its survivor only shows it. */
     private static final String ADD_BLINDS = """
-            INSERT INTO customer.blind (seq, kind, value)
-            SELECT $1, b.kind, b.value FROM unnest($2::text[], $3::bytea[]) AS b(kind, value)
-            WHERE NOT EXISTS (SELECT FROM customer.blind h WHERE h.seq = $1 AND h.value = b.value)""";
+            INSERT INTO customer.blind (seq, side, kind, value)
+            SELECT $1, $2::bigint, b.kind, b.value FROM unnest($3::text[], $4::bytea[]) AS b(kind, value)
+            WHERE NOT EXISTS (
+                SELECT FROM customer.blind h WHERE h.seq = $1 AND h.value = b.value
+                AND (h.side IS NOT DISTINCT FROM $2::bigint OR b.kind IN ('document', 'external')))""";
 
     /** Held until the end of the transaction: a branch that closes meanwhile waits. */
     private static final String OPEN_BRANCH = "SELECT id FROM iam.open_branch WHERE id = $1 FOR SHARE";
@@ -133,10 +155,12 @@ public final class CustomerStore {
 
     private final Database database;
     private final CustomerSeals seals;
+    private final SideStore sides;
 
     public CustomerStore(Database database, CustomerSeals seals) {
         this.database = database;
         this.seals = seals;
+        this.sides = new SideStore(this, seals);
     }
 
     private interface Part {
@@ -164,20 +188,37 @@ public final class CustomerStore {
         return Customer.from(row, seals.open(row, FIRST_FACT + Fact.ALL.size()));
     }
 
-    /** One round trip, and another where something waits for approval. Fails with {@code customer.notFound}, also out of scope. */
+    /**
+     * One round trip, and another where something waits for approval or the id is that of a merged record. Fails with {@code
+     * customer.notFound}, also out of scope.
+     */
     public Future<FourEyes.Found<Customer>> find(Call call, UUID id, @Nullable OffsetDateTime asOf) {
         if (asOf == null) {
-            Where where = readable(call.principal(), id);
-            return database.row(call, READ_WITH_WAITS + where.sql(), where.values(), "customer.notFound")
-                    .compose(row -> FourEyes.found(database, call, opened(row), id, row.getBoolean(WAITS)));
+            return orOfSurvivor(is -> present(call, readable(call.principal(), is, id)));
         }
         Where where = Where.inScopeOf(call.principal(), "live.branch_id", "live.manager_id", "live.id")
-                .and("live.id = ?", id)
+                .and("live.id = customer.root(?)", id)
                 .and("live.deleted_at IS NULL")
+                .and(THEN, id, asOf, asOf, id)
+                .and("c.deleted_at IS NULL")
                 .and("c.valid_from <= ?", asOf)
                 .and("c.valid_to > ?", asOf);
-        return database.row(call, READ_PAST + where.sql(), where.values(), "customer.notFound")
+        return database.row(call, READ_PAST + where.sql(), where.values(), NOT_FOUND)
                 .map(row -> new FourEyes.Found<>(opened(row), null));
+    }
+
+    private Future<FourEyes.Found<Customer>> present(Call call, Where where) {
+        return database.row(call, READ_WITH_WAITS + where.sql(), where.values(), NOT_FOUND)
+                .compose(row -> FourEyes.found(database, call, opened(row), row.getUUID("id"), row.getBoolean(WAITS)));
+    }
+
+    /** First what is nearly always meant: the record of that very id. */
+    private static <T> Future<T> orOfSurvivor(Function<String, Future<T>> read) {
+        return read.apply("c.id = ?")
+                .recover(failure ->
+                        failure instanceof Problem problem && problem.code().equals(NOT_FOUND)
+                                ? read.apply("c.id = customer.root(?)")
+                                : Future.failedFuture(failure));
     }
 
     /**
@@ -201,21 +242,29 @@ public final class CustomerStore {
 
     /** The customer who asks for himself. Fails with {@code customer.notFound}. */
     public Future<Customer> own(Call call) {
-        Where where = Where.ofAll().and("c.id = ?", call.principal().subject()).and("c.deleted_at IS NULL");
-        return database.row(call, READ + where.sql(), where.values(), "customer.notFound")
-                .map(this::opened);
+        Where where = Where.ofAll()
+                .and("c.id = customer.root(?)", call.principal().subject())
+                .and("c.deleted_at IS NULL");
+        return database.row(call, READ + where.sql(), where.values(), NOT_FOUND).map(this::opened);
     }
 
-    private static Where readable(Principal principal, UUID id) {
+    private static Where readable(Principal principal, String is, UUID id) {
         return Where.inScopeOf(principal, "c.branch_id", "c.manager_id", "c.id")
-                .and("c.id = ?", id)
+                .and(is, id)
                 .and("c.deleted_at IS NULL");
     }
 
     /** The same within a transaction that holds the row. */
-    Future<Row> locked(Tx tx, UUID id) {
-        Where where = readable(tx.principal(), id);
-        return tx.row(READ + where.sql() + " FOR UPDATE OF c", where.values(), "customer.notFound");
+    public Future<Row> locked(Tx tx, UUID id) {
+        return orOfSurvivor(is -> {
+            Where where = readable(tx.principal(), is, id);
+            return tx.row(READ_HELD + where.sql() + " FOR UPDATE OF c", where.values(), NOT_FOUND);
+        });
+    }
+
+    /** A record with all that are merged into it, held; the record itself first. */
+    public Future<RowSet<Row>> family(Tx tx, UUID id) {
+        return tx.query(FAMILY, Tuple.of(id));
     }
 
     Future<Customer> insert(Tx tx, Customer customer) {
@@ -234,7 +283,29 @@ public final class CustomerStore {
         return tx.row(INSERT, values, "server.failure").map(row -> Customer.from(row, customer.personal()));
     }
 
-    public Future<Customer> update(Tx tx, Row before, Customer after) {
+    /**
+     * Writes what a record has become. What arrived for a merged id is remembered for that one too.
+     *
+     * @param before a row with {@link #HAS_SIDES}
+     * @param side the id the change is for: the record's own, or one merged into it
+     */
+    public Future<Customer> update(Tx tx, Row before, Customer after, UUID side) {
+        return before.getBoolean("has_sides")
+                ? sides.carry(tx, opened(before), after, side)
+                : put(tx, before, after, new Claims(after.seq(), null, List.of()));
+    }
+
+    /**
+     * Under what a record is found.
+     *
+     * @param holder the seq of the record that is found
+     * @param side the seq of the record itself where it is merged into that one
+     * @param more what it keeps claiming beside what it shows
+     */
+    public record Claims(long holder, @Nullable Long side, List<ObjectNode> more) {}
+
+    /** Writes one row and what it is found by. */
+    public Future<Customer> put(Tx tx, Row before, Customer after, Claims claims) {
         Tuple values = Tuple.of(
                 after.id(),
                 after.branchId(),
@@ -244,16 +315,19 @@ public final class CustomerStore {
         Fact.ALL.forEach(fact -> values.addString(after.fact(fact.field())));
         Future<?> sealing = after.sealedVersion() == before.getLong("sealed_version")
                 ? Future.succeededFuture()
-                : reseal(tx, before, after);
-        return sealing.compose(v -> tx.row(UPDATE, values, "customer.notFound"))
-                .map(row -> Customer.from(row, after.personal()));
+                : reseal(tx, before, after, claims);
+        return sealing.compose(v -> tx.row(UPDATE, values, NOT_FOUND)).map(row -> Customer.from(row, after.personal()));
     }
 
-    private Future<?> reseal(Tx tx, Row before, Customer after) {
-        List<CustomerSeals.Blind> blinds = seals.blinds(after.personal().tree());
+    private Future<?> reseal(Tx tx, Row before, Customer after, Claims claims) {
+        Set<CustomerSeals.Blind> all =
+                new LinkedHashSet<>(seals.blinds(after.personal().tree()));
+        claims.more.forEach(fields -> all.addAll(seals.blinds(fields)));
+        List<CustomerSeals.Blind> blinds = List.copyOf(all);
         return tx.query(UPDATE_SEALED, Tuple.of(after.id(), seals.seal(seals.key(before), after.personal())))
-                .compose(v -> tx.query(FORGET_BLINDS, Tuple.of(after.seq(), (Object) values(blinds))))
-                .compose(v -> tx.query(ADD_BLINDS, Tuple.of(after.seq(), kinds(blinds), values(blinds))));
+                .compose(v -> tx.query(FORGET_BLINDS, Tuple.of(claims.holder, claims.side, (Object) values(blinds))))
+                .compose(
+                        v -> tx.query(ADD_BLINDS, Tuple.of(claims.holder, claims.side, kinds(blinds), values(blinds))));
     }
 
     private static String[] kinds(List<CustomerSeals.Blind> blinds) {

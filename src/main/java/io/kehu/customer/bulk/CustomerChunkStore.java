@@ -15,7 +15,8 @@ import java.util.UUID;
 /** SQL of many customers that may be there already. Whose they are is for the caller to look at: the rows say it. */
 final class CustomerChunkStore {
     private static final String READ = "SELECT " + CustomerStore.COLUMNS + """
-            , s.personal, k.epoch, k.wrapped, b.value
+            , s.personal, k.epoch, k.wrapped, b.value,
+            (SELECT m.id FROM customer.customer m WHERE m.seq = b.side) AS side
             FROM customer.blind b
             JOIN customer.customer c ON c.seq = b.seq
             JOIN customer.sealed s ON s.id = c.id
@@ -25,7 +26,8 @@ final class CustomerChunkStore {
             SELECT b.value, c.id FROM customer.blind b JOIN customer.customer c ON c.seq = b.seq
             WHERE b.kind = 'document' AND b.value = ANY ($1)""";
     private static final String LOCK = "SELECT " + CustomerStore.COLUMNS + """
-            , s.personal, k.epoch, k.wrapped
+            , s.personal, k.epoch, k.wrapped,""" + " " + CustomerStore.HAS_SIDES + """
+
             FROM customer.customer c
             JOIN customer.sealed s ON s.id = c.id
             JOIN kehu.data_key k ON k.subject_id = c.id

@@ -1,6 +1,7 @@
 package io.kehu.customer.bulk;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
@@ -85,7 +86,17 @@ public final class CustomerChunks {
      *     otherwise one is made
      * @param defaults fields of the draft that hold only for those who have none
      */
-    public record Entry(ObjectNode draft, Set<String> defaults) {}
+    public record Entry(ObjectNode draft, Set<String> defaults) {
+        /** Of one who is there: he has the id he was found by, whether he shows it or not. */
+        private Entry found() {
+            ObjectNode rest = draft.deepCopy();
+            ((ArrayNode) rest.path("externalIds")).remove(0);
+            if (rest.path("externalIds").isEmpty()) {
+                rest.remove("externalIds");
+            }
+            return new Entry(rest, defaults);
+        }
+    }
 
     /** What becomes of an entry. */
     public enum Fate {
@@ -116,6 +127,9 @@ public final class CustomerChunks {
     /** Who has these keys. */
     public record Found(List<Row> externals, Map<Buffer, UUID> documents) {}
 
+    /** A change that arrived for an id: the customer's own, or one merged into it. */
+    private record Step(UUID side, Customer after) {}
+
     /** What is to be written. */
     public static final class Plan {
         private final Place place;
@@ -123,6 +137,11 @@ public final class CustomerChunks {
         private final Map<UUID, Customer> before = new HashMap<>();
         private final Map<UUID, Customer> made = new LinkedHashMap<>();
         private final Map<UUID, Customer> changed = new LinkedHashMap<>();
+        /** What becomes of a known customer, one id after the other that something arrived for. */
+        private final Map<UUID, List<Step>> steps = new HashMap<>();
+        /** Which external ids are those of a record that is merged into the one they lead to. */
+        private final Map<Buffer, UUID> sides = new HashMap<>();
+
         private CustomerStore.@Nullable Chunk sealed;
 
         private Plan(Place place) {
@@ -202,6 +221,10 @@ public final class CustomerChunks {
             Customer customer = store.opened(row);
             known.put(row.getBuffer("value"), customer);
             plan.before.put(customer.id(), customer);
+            UUID side = row.getUUID("side");
+            if (side != null) {
+                plan.sides.put(row.getBuffer("value"), side);
+            }
         }
         Map<Buffer, UUID> owners = new HashMap<>(found.documents);
         for (int i = 0; i < entries.size(); i++) {
@@ -230,6 +253,9 @@ public final class CustomerChunks {
             Map<Buffer, UUID> owners,
             LocalDate today) {
         Customer there = keys.external == null ? null : known.get(keys.external);
+        if (there != null) {
+            there = plan.changed.getOrDefault(there.id(), there); // by another of its ids, a moment ago
+        }
         boolean isNew = there == null;
         UUID id = there == null ? Ids.next() : there.id();
         Customer next;
@@ -243,7 +269,8 @@ public final class CustomerChunks {
             if (!entry.draft.path("kind").equals(there.facts().path("kind"))) {
                 return Verdict.refused("/kind", "field.notForKind");
             }
-            ObjectNode checked = CustomerRules.checked(EntryRules.merged(there, entry), entry.draft::has, today);
+            ObjectNode checked =
+                    CustomerRules.checked(EntryRules.merged(there, entry.found()), entry.draft::has, today);
             // From the stored one, so that two changes of one customer are one new version.
             next = plan.before.getOrDefault(id, there).with(checked, there.branchId(), there.managerId());
             if (EntryRules.isSame(there, next)) {
@@ -260,7 +287,17 @@ public final class CustomerChunks {
         if (keys.external != null) {
             known.put(keys.external, next);
         }
-        (isNew || plan.made.containsKey(id) ? plan.made : plan.changed).put(id, next);
+        if (isNew || plan.made.containsKey(id)) {
+            plan.made.put(id, next);
+        } else {
+            plan.changed.put(id, next);
+            UUID side = plan.sides.getOrDefault(keys.external, id);
+            List<Step> steps = plan.steps.computeIfAbsent(id, i -> new ArrayList<>());
+            if (!steps.isEmpty() && steps.get(steps.size() - 1).side.equals(side)) {
+                steps.remove(steps.size() - 1);
+            }
+            steps.add(new Step(side, next));
+        }
         return isNew ? Verdict.CREATED : Verdict.CHANGED;
     }
 
@@ -270,8 +307,10 @@ public final class CustomerChunks {
      */
     public Future<Database.Chunk> write(Tx tx, Plan plan) {
         Future<Void> changes = Future.succeededFuture();
-        for (Customer after : plan.changed.values()) {
-            changes = changes.compose(v -> change(tx, Objects.requireNonNull(plan.before.get(after.id())), after));
+        for (Map.Entry<UUID, List<Step>> known : plan.steps.entrySet()) {
+            long version =
+                    Objects.requireNonNull(plan.before.get(known.getKey())).version();
+            changes = changes.compose(v -> change(tx, version, known.getValue()));
         }
         CustomerStore.Chunk sealed = plan.sealed;
         if (sealed == null) {
@@ -287,16 +326,29 @@ public final class CustomerChunks {
         return store.mustBeHis(tx, place.branch, place.manager);
     }
 
-    private Future<Void> change(Tx tx, Customer before, Customer after) {
-        return chunks.locked(tx, after.id())
-                .compose(row -> row.getLong("version") == before.version()
-                        ? store.update(tx, row, after)
-                        : Future.failedFuture(Problem.of("request.stale")))
-                .map(customer -> {
-                    tx.event(Event.of("customer.changed", customer.id(), customer.version(), READ)
-                            .within(customer.branchId(), customer.managerId()));
-                    return null;
-                });
+    private Future<Void> change(Tx tx, long version, List<Step> steps) {
+        Future<Void> changes = Future.succeededFuture();
+        for (int i = 0; i < steps.size(); i++) {
+            Step step = steps.get(i);
+            boolean first = i == 0;
+            changes = changes.compose(v -> chunks.locked(tx, step.after.id()))
+                    .compose(row -> {
+                        if (first) {
+                            return row.getLong("version") == version
+                                    ? store.update(tx, row, step.after, step.side)
+                                    : Future.<Customer>failedFuture(Problem.of("request.stale"));
+                        }
+                        Customer after = step.after;
+                        Customer next = store.opened(row).with(after.toDraft(), after.branchId(), after.managerId());
+                        return store.update(tx, row, next, step.side);
+                    })
+                    .map(customer -> {
+                        tx.event(Event.of("customer.changed", customer.id(), customer.version(), READ)
+                                .within(customer.branchId(), customer.managerId()));
+                        return null;
+                    });
+        }
+        return changes;
     }
 
     private static Database.Chunk chunk(Tx tx, Plan plan, Database.@Nullable Chunk made) {
