@@ -77,11 +77,9 @@ final class SegmentFollowStore {
             WITH fits AS MATERIALIZED (SELECT c.id FROM customer.customer c %s),
             gone AS (
                 DELETE FROM customer.segment_member m WHERE m.segment_id = $1
-                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id) RETURNING 1),
-            come AS (
-                INSERT INTO customer.segment_member (segment_id, customer_id, since)
-                SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING RETURNING 1)
-            SELECT (SELECT count(*) FROM come) AS entered, (SELECT count(*) FROM gone) AS gone""";
+                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id))
+            INSERT INTO customer.segment_member (segment_id, customer_id, since)
+            SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING""";
     /** Where nobody has crossed a bound nothing is written, and the next look begins where this one did. */
     private static final String CROSSED = """
             WITH noted AS (
@@ -199,15 +197,13 @@ final class SegmentFollowStore {
                 .map(rows -> rows.size() == 0 ? null : followed(rows.iterator().next()));
     }
 
-    /** How many come and go. */
-    Future<Row> rebuild(Tx tx, Followed segment, Moment moment) {
+    Future<?> rebuild(Tx tx, Followed segment, Moment moment) {
         Where where = Where.ofAll();
         where.bind(segment.id);
         where.and("c.deleted_at IS NULL");
         segment.filter.into(where, moment);
-        return tx.row(String.format(REBUILD, where.sql()), where.values(), "server.failure")
-                .compose(counts ->
-                        tx.query(REBUILT, Tuple.of(segment.id, moment.now())).map(counts));
+        return tx.query(String.format(REBUILD, where.sql()), where.values())
+                .compose(v -> tx.query(REBUILT, Tuple.of(segment.id, moment.now())));
     }
 
     /** So much has changed that every live segment is asked about everybody. */

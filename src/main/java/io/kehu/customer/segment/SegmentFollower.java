@@ -199,11 +199,10 @@ final class SegmentFollower {
         return store.behind(tx)
                 .compose(segment -> segment == null
                         ? Future.succeededFuture()
-                        : store.rebuild(tx, segment, moment()).map(counts -> {
-                            tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ)
-                                    .with("entered", counts.getLong("entered"))
-                                    .with("left", counts.getLong("gone")));
-                            return null;
+                        : store.rebuild(tx, segment, moment()).map(v -> {
+                    // Without the numbers: they are of the whole bank, and tell what the filter asks.
+                    tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
+                    return null;
                         }));
     }
 }
