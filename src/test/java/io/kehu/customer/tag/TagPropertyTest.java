@@ -77,7 +77,7 @@ class TagPropertyTest {
                 seconds);
     }
 
-    @Property(tries = 25, shrinking = ShrinkingMode.OFF)
+    @Property(tries = 10, shrinking = ShrinkingMode.OFF)
     void oneOfAGroupHoldsAtATimeAndEachForItsTime(@ForAll Random random) {
         Caller who = kehu.signIn(manager);
         // Nodes follow the clock that the try before has moved.
