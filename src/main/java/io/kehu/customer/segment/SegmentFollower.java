@@ -200,9 +200,9 @@ final class SegmentFollower {
                 .compose(segment -> segment == null
                         ? Future.succeededFuture()
                         : store.rebuild(tx, segment, moment()).map(v -> {
-                    // Without the numbers: they are of the whole bank, and tell what the filter asks.
-                    tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
-                    return null;
+                            // Without the numbers: they are of the whole bank, and tell what the filter asks.
+                            tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
+                            return null;
                         }));
     }
 }
