@@ -127,6 +127,8 @@ public final class TestKehu implements AutoCloseable {
     @Override
     public void close() {
         nodes.forEach(node -> await(node.stop()));
+        // Test classes live as long as the process, and this with them: not what it ran.
+        nodes.clear();
         idle.forEach(TestKehu::close);
         idle.clear();
     }

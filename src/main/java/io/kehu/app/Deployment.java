@@ -130,7 +130,7 @@ public final class Deployment {
             Supplier<Future<?>> closer = closers.get(i);
             closing = closing.transform(before -> closer.get());
         }
-        return closing.transform(closed -> vertx.close());
+        return closing.transform(closed -> vertx.close()).onComplete(closed -> Operations.forget(vertx));
     }
 
     /**

@@ -108,6 +108,11 @@ public final class Operations {
         return done.future();
     }
 
+    /** Lets go of every domain of a node that has stopped: Vert.x outlives it, as long as a worker pool of theirs is known. */
+    public static void forget(Vertx vertx) {
+        vertx.sharedData().getLocalMap(LOCAL).clear();
+    }
+
     private void answer(Message<Call> message) {
         underWay.incrementAndGet();
         lastCallMillis = Call.deadlineIn(0);
