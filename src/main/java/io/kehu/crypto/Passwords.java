@@ -182,10 +182,7 @@ public final class Passwords {
         return Math.max(turn - now, 0);
     }
 
-    @SuppressWarnings("ThreadPriorityCheck") // nothing is right or wrong by it, only sooner or later
     private <T> T withGenerator(Function<Argon2id, T> work) throws InterruptedException {
-        // Whoever signs in can wait; where the JVM maps priorities (README), all others are served first.
-        Thread.currentThread().setPriority(Thread.MIN_PRIORITY);
         Argon2id generator = generators.take();
         try {
             return work.apply(generator);

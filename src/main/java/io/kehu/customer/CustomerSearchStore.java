@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Reply;
+import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
@@ -151,12 +152,13 @@ final class CustomerSearchStore {
      * One page of what fits all terms and filters.
      *
      * @param terms the parameters of listCustomers or the body of searchCustomers: the names are the same
+     * @param filter which must fit, too: that of the terms, or everybody
      * @param moment of the question
      */
-    Future<Reply> page(Call call, ObjectNode terms, Moment moment, Customer.View view) {
+    Future<Reply> page(Call call, ObjectNode terms, Filter filter, Moment moment, Customer.View view) {
         Page page = Page.of(call, mac);
         Sort sort = Sort.of(terms);
-        Search search = new Search(call, terms, moment, page, sort, conditions.alternatives(terms));
+        Search search = new Search(call, terms, filter, moment, page, sort, conditions.alternatives(terms));
         String name = terms.path("name").textValue();
         Predicate<@Nullable String> meant = name == null
                 ? any -> true
@@ -203,7 +205,8 @@ final class CustomerSearchStore {
     }
 
     /** One request for a page. */
-    private record Search(Call call, ObjectNode terms, Moment moment, Page page, Sort sort, List<int[]> alternatives) {
+    private record Search(
+            Call call, ObjectNode terms, Filter filter, Moment moment, Page page, Sort sort, List<int[]> alternatives) {
         /** Whether one token or another decides it all, as much for who asks as for what is asked. */
         boolean isNameAlone() {
             return !alternatives.isEmpty()
@@ -262,7 +265,7 @@ final class CustomerSearchStore {
         String words = search.words();
         ObjectNode terms =
                 words == null ? search.terms : search.terms.deepCopy().without(words);
-        String newest = conditions.add(where, terms, search.moment);
+        String newest = conditions.add(where, terms, search.filter, search.moment);
         if (sort == Sort.ASSETS) {
             where.and("c.assets IS NOT NULL");
         }

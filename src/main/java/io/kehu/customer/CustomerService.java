@@ -135,10 +135,9 @@ final class CustomerService {
         if (terms.path("sort").asText().equals("assets") && !call.principal().may("customer:finance")) {
             throw Problem.of("customer.fieldForbidden", "assets");
         }
-        if (terms.has("filter")) {
-            Filter.parse(terms.get("filter"), "/filter").mustBeOpenTo(call.principal());
-        }
-        return searches.page(call, terms, Moment.at(clock.now(), zone), view(call, Set.of()));
+        Filter filter = terms.has("filter") ? Filter.parse(terms.get("filter"), "/filter") : Filter.everybody();
+        filter.mustBeOpenTo(call.principal());
+        return searches.page(call, terms, filter, Moment.at(clock.now(), zone), view(call, Set.of()));
     }
 
     /** A customer as the caller may see him. */

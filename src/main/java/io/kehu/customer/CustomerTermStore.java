@@ -112,13 +112,11 @@ final class CustomerTermStore {
      *     name, need not be stepped over one by one
      */
     @Nullable
-    String add(Where where, ObjectNode terms, Moment moment) {
+    String add(Where where, ObjectNode terms, Filter filter, Moment moment) {
         LocalDate today = moment.today();
         List<String> ordered = filter(where, terms, today);
         look(where, terms, today);
-        if (terms.has("filter")) {
-            Filter.parse(terms.get("filter"), "/filter").into(where, moment);
-        }
+        filter.into(where, moment);
         return ordered.isEmpty()
                 ? null
                 : "(SELECT max(c.seq) FROM customer.customer c WHERE c.deleted_at IS NULL AND " + ordered.get(0) + ")";

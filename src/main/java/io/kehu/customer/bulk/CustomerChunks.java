@@ -11,6 +11,7 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
 import io.kehu.crypto.Sha256;
 import io.kehu.customer.Customer;
+import io.kehu.customer.CustomerBulkStore;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.identity.CustomerRules;
@@ -50,11 +51,13 @@ public final class CustomerChunks {
 
     private final CustomerSeals seals;
     private final CustomerStore store;
+    private final CustomerBulkStore many;
     private final CustomerChunkStore chunks;
 
     public CustomerChunks(Kernel kernel) {
         this.seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
         this.store = new CustomerStore(kernel.database(), seals);
+        this.many = new CustomerBulkStore(seals);
         this.chunks = new CustomerChunkStore(kernel.database());
     }
 
@@ -142,7 +145,7 @@ public final class CustomerChunks {
         /** Which external ids are those of a record that is merged into the one they lead to. */
         private final Map<Buffer, UUID> sides = new HashMap<>();
 
-        private CustomerStore.@Nullable Chunk sealed;
+        private CustomerBulkStore.@Nullable Chunk sealed;
 
         private Plan(Place place) {
             this.place = place;
@@ -239,7 +242,7 @@ public final class CustomerChunks {
             }
         }
         if (!plan.made.isEmpty()) {
-            plan.sealed = store.prepare(List.copyOf(plan.made.values()));
+            plan.sealed = many.prepare(List.copyOf(plan.made.values()));
         }
         return plan;
     }
@@ -312,12 +315,12 @@ public final class CustomerChunks {
                     Objects.requireNonNull(plan.before.get(known.getKey())).version();
             changes = changes.compose(v -> change(tx, version, known.getValue()));
         }
-        CustomerStore.Chunk sealed = plan.sealed;
+        CustomerBulkStore.Chunk sealed = plan.sealed;
         if (sealed == null) {
             return changes.map(v -> chunk(tx, plan, null));
         }
         return changes.compose(v -> check(tx, plan.place))
-                .compose(v -> store.insertMany(tx, sealed))
+                .compose(v -> many.insertMany(tx, sealed))
                 .map(made -> chunk(tx, plan, made));
     }
 

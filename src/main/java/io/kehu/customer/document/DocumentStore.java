@@ -7,23 +7,19 @@ import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.CustomerReach.Reached;
+import io.kehu.customer.SealedTextStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
-import java.nio.charset.StandardCharsets;
 import java.util.UUID;
-import org.jspecify.annotations.Nullable;
 
 /** SQL of documents; titles are under the keys of the customers they were added to. */
 final class DocumentStore {
-    private static final String TABLE = "customer.document";
-    private static final String CLASS = "C2";
 
     private static final String VERSION_COLUMNS = """
             v.id AS version_id, v.number, v.blob_id, v.state, v.scanner, v.finding, v.scanned_at, v.size, v.sha256, v.content_type,
@@ -53,7 +49,6 @@ final class DocumentStore {
     private static final String INSERT_VERSION = """
             INSERT INTO customer.document_version (id, document_id, number, blob_id, size, sha256, content_type, made_by)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""";
-    private static final String KEY = "SELECT subject_id, epoch, wrapped FROM kehu.data_key WHERE subject_id = $1";
     private static final String LOCK = "SELECT FROM customer.document WHERE id = $1 FOR UPDATE";
     private static final String RETITLE = "UPDATE customer.document SET title = $2 WHERE id = $1";
     private static final String RENEW = "UPDATE customer.document SET newest = $2 WHERE id = $1";
@@ -75,21 +70,15 @@ final class DocumentStore {
                 ORDER BY g.id LIMIT 100 FOR UPDATE OF g SKIP LOCKED)""";
 
     private final Database database;
-    private final Vault vault;
+    private final SealedTextStore texts;
 
     DocumentStore(Database database, Vault vault) {
         this.database = database;
-        this.vault = vault;
+        this.texts = new SealedTextStore(vault, "customer.document");
     }
 
     Document opened(Row row) {
-        Buffer sealed = row.getBuffer("title");
-        Buffer wrapped = row.getBuffer("wrapped");
-        String title = null;
-        if (sealed != null && wrapped != null) {
-            Vault.Key key = vault.key(row.getUUID("customer_id"), row.getInteger("epoch"), wrapped.getBytes());
-            title = new String(vault.open(key, TABLE, CLASS, sealed.getBytes()), StandardCharsets.UTF_8);
-        }
+        String title = texts.open(row.getUUID("customer_id"), row, "title");
         return new Document(
                 row.getUUID("id"),
                 row.getUUID("customer_id"),
@@ -166,7 +155,7 @@ final class DocumentStore {
     Future<UUID> insert(Tx tx, Reached customer, String type, String title, int most, int versions) {
         UUID id = Ids.next();
         return tx.query(ALONE, Tuple.of(customer.id().toString()))
-                .compose(v -> sealed(tx, customer.side(), title))
+                .compose(v -> texts.seal(tx, customer.side(), title))
                 .compose(text -> tx.query(
                         INSERT,
                         Tuple.of(id, customer.side(), type, text, tx.principal().subject(), customer.id())
@@ -193,7 +182,7 @@ final class DocumentStore {
     }
 
     Future<?> retitle(Tx tx, Document document, String title) {
-        return sealed(tx, document.customerId(), title)
+        return texts.seal(tx, document.customerId(), title)
                 .compose(text -> tx.query(RETITLE, Tuple.of(document.id(), text)));
     }
 
@@ -214,15 +203,5 @@ final class DocumentStore {
 
     Future<?> lookAgain() {
         return database.query(Call.Lane.JOB, AGAIN, Tuple.tuple());
-    }
-
-    private Future<@Nullable Buffer> sealed(Tx tx, UUID customer, String title) {
-        return tx.row(KEY, Tuple.of(customer), "customer.notFound").map(row -> {
-            Vault.Key key = vault.key(
-                    row.getUUID("subject_id"),
-                    row.getInteger("epoch"),
-                    row.getBuffer("wrapped").getBytes());
-            return Buffer.buffer(vault.seal(key, TABLE, CLASS, title.getBytes(StandardCharsets.UTF_8)));
-        });
     }
 }

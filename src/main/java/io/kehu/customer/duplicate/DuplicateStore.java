@@ -2,10 +2,10 @@ package io.kehu.customer.duplicate;
 
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
-import io.kehu.crypto.Vault;
 import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
+import io.kehu.customer.SealedTextStore;
 import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
@@ -18,7 +18,6 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.math.BigDecimal;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -28,8 +27,6 @@ import org.jspecify.annotations.Nullable;
 
 /** SQL of pairs. Nobody reads a pair of which one customer is out of his scope: the other would tell of him. */
 final class DuplicateStore {
-    private static final String TABLE = "customer.duplicate";
-    private static final String CLASS = "C2";
 
     private static final String READ = """
             SELECT d.id, d.a_id, d.b_id, d.score, d.level, d.reasons::text AS reasons, d.state, d.found_at, d.decided_by,
@@ -53,12 +50,12 @@ final class DuplicateStore {
             WHERE c.id = ANY ($1)""";
 
     private final Database database;
-    private final Vault vault;
+    private final SealedTextStore texts;
     private final CustomerStore customers;
 
     DuplicateStore(Kernel kernel) {
         this.database = kernel.database();
-        this.vault = kernel.vault();
+        this.texts = new SealedTextStore(kernel.vault(), "customer.duplicate");
         this.customers = new CustomerStore(database, new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
     }
 
@@ -123,25 +120,15 @@ final class DuplicateStore {
     /** @param row as {@link #locked} read it */
     Future<Row> dismiss(Tx tx, Row row, String why) {
         UUID id = row.getUUID("id");
-        Buffer sealed = Buffer.buffer(vault.seal(key(row), TABLE, CLASS, why.getBytes(StandardCharsets.UTF_8)));
+        Buffer sealed = texts.seal(texts.key(row.getUUID("a_id"), row), why);
         return tx.query(DISMISS, Tuple.of(id, tx.principal().subject(), sealed))
                 .compose(v -> tx.row(READ + "WHERE d.id = $1", Tuple.of(id), "duplicate.notFound"));
-    }
-
-    private Vault.Key key(Row row) {
-        return vault.key(
-                row.getUUID("a_id"),
-                row.getInteger("epoch"),
-                row.getBuffer("wrapped").getBytes());
     }
 
     /** Null where nothing was said, and where the key is gone. */
     @Nullable
     String why(Row row) {
-        Buffer sealed = row.getBuffer("why");
-        return sealed == null || row.getBuffer("wrapped") == null
-                ? null
-                : new String(vault.open(key(row), TABLE, CLASS, sealed.getBytes()), StandardCharsets.UTF_8);
+        return texts.open(row.getUUID("a_id"), row, "why");
     }
 
     /** Those of some pairs; whether the caller may see them the pairs' query has asked. */

@@ -7,6 +7,7 @@ import io.kehu.customer.CustomerBrief;
 import io.kehu.customer.CustomerReach.Reached;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerTotals;
+import io.kehu.customer.SealedTextStore;
 import io.kehu.customer.household.Household.Member;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
@@ -17,7 +18,6 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
-import java.nio.charset.StandardCharsets;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
@@ -27,8 +27,6 @@ import org.jspecify.annotations.Nullable;
 
 /** SQL of households. Of a household the scope asks for the head, of its members for each of them. */
 final class HouseholdStore {
-    private static final String TABLE = "customer.household";
-    private static final String CLASS = "C2";
 
     private static final String READ = """
             SELECT h.id, h.head_id, h.name, h.ends_on, h.made_at, h.version, h.valid_from, c.branch_id, c.manager_id,
@@ -51,7 +49,6 @@ final class HouseholdStore {
             "SELECT b.role, b.starts_on, b.ends_on, " + CustomerBrief.COLUMNS + FROM_MEMBERS + CustomerBrief.JOINS;
     private static final String TOTALS = "SELECT " + CustomerTotals.COLUMNS + FROM_MEMBERS;
 
-    private static final String KEY = "SELECT subject_id, epoch, wrapped FROM kehu.data_key WHERE subject_id = $1";
     private static final String INSERT = "INSERT INTO customer.household (id, head_id, name) VALUES ($1, $2, $3)";
     private static final String UPDATE =
             "UPDATE customer.household SET head_id = $2, name = coalesce($3, name), ends_on = $4 WHERE id = $1";
@@ -76,12 +73,12 @@ final class HouseholdStore {
 
     private final Database database;
     private final CustomerSeals seals;
-    private final Vault vault;
+    private final SealedTextStore texts;
 
     HouseholdStore(Database database, CustomerSeals seals, Vault vault) {
         this.database = database;
         this.seals = seals;
-        this.vault = vault;
+        this.texts = new SealedTextStore(vault, "customer.household");
     }
 
     private static Where within(Principal who) {
@@ -126,24 +123,13 @@ final class HouseholdStore {
                 row.getUUID("id"),
                 head,
                 CustomerBrief.from(row, seals),
-                name(head, row),
+                texts.open(head, row.getInteger("head_epoch"), row.getBuffer("head_wrapped"), row.getBuffer("name")),
                 row.getLocalDate("ends_on"),
                 row.getOffsetDateTime("made_at"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"),
                 row.getUUID("branch_id"),
                 row.getUUID("manager_id"));
-    }
-
-    /** Null where it was erased. */
-    private @Nullable String name(UUID head, Row row) {
-        Buffer name = row.getBuffer("name");
-        Buffer wrapped = row.getBuffer("head_wrapped");
-        if (name.length() == 0 || wrapped == null) {
-            return null;
-        }
-        Vault.Key key = vault.key(head, row.getInteger("head_epoch"), wrapped.getBytes());
-        return new String(vault.open(key, TABLE, CLASS, name.getBytes()), StandardCharsets.UTF_8);
     }
 
     /** The members in scope on a day, the head first. */
@@ -183,7 +169,7 @@ final class HouseholdStore {
     }
 
     Future<?> insert(Tx tx, UUID id, UUID head, String name, LocalDate startsOn) {
-        return underKey(tx, head, name)
+        return texts.seal(tx, head, name)
                 .compose(bytes -> tx.query(INSERT, Tuple.of(id, head, bytes)))
                 .compose(made -> add(tx, id, head, "head", startsOn));
     }
@@ -214,16 +200,10 @@ final class HouseholdStore {
      * @param name null to keep what is there
      */
     Future<?> update(Tx tx, UUID id, UUID head, @Nullable String name, @Nullable LocalDate endsOn) {
-        Future<@Nullable Buffer> sealing = name == null ? Future.succeededFuture(null) : underKey(tx, head, name);
+        Future<@Nullable Buffer> sealing = name == null
+                ? Future.succeededFuture(null)
+                : texts.seal(tx, head, name).map(bytes -> bytes);
         return sealing.compose(bytes -> tx.query(UPDATE, Tuple.of(id, head, bytes, endsOn)))
                 .compose(v -> tx.query(SETTLE, Tuple.tuple()));
-    }
-
-    private Future<@Nullable Buffer> underKey(Tx tx, UUID head, String name) {
-        return tx.row(KEY, Tuple.of(head), "customer.notFound").map(row -> {
-            Vault.Key key = vault.key(
-                    head, row.getInteger("epoch"), row.getBuffer("wrapped").getBytes());
-            return Buffer.buffer(vault.seal(key, TABLE, CLASS, name.getBytes(StandardCharsets.UTF_8)));
-        });
     }
 }

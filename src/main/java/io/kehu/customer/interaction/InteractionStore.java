@@ -4,6 +4,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
+import io.kehu.customer.SealedTextStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
@@ -13,7 +14,6 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
-import java.nio.charset.StandardCharsets;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.UUID;
@@ -21,8 +21,6 @@ import org.jspecify.annotations.Nullable;
 
 /** SQL of contacts, and their texts under the keys of the customers they were recorded for. */
 final class InteractionStore {
-    private static final String TABLE = "customer.interaction";
-    private static final String CLASS = "C2";
 
     private static final String READ = """
             SELECT i.id, i.customer_id, i.at, i.channel, i.direction, i.staff_id, i.subject_kind, i.subject_id,
@@ -37,8 +35,6 @@ final class InteractionStore {
 
     private static final String ADD = "SELECT customer.add_interaction($1, $2, $3, $4, $5, $6, $7, $8, $9) AS id";
     /** The key of a side that was merged into another is there as long as the other's. */
-    private static final String KEY = "SELECT subject_id, epoch, wrapped FROM kehu.data_key WHERE subject_id = $1";
-
     private static final String REVISE_FIRST =
             "INSERT INTO customer.interaction_revision (id, outcome, sealed) VALUES ($1, $2, $3) RETURNING valid_from";
     /** Guarded by the version that was read: of two corrections at once the second is refused. */
@@ -63,24 +59,17 @@ final class InteractionStore {
             WHERE c.id = $1""";
 
     private final Database database;
-    private final Vault vault;
+    private final SealedTextStore texts;
     private final String zone;
 
     InteractionStore(Database database, Vault vault, String zone) {
         this.database = database;
-        this.vault = vault;
+        this.texts = new SealedTextStore(vault, "customer.interaction");
         this.zone = zone;
     }
 
     Interaction opened(Row row) {
-        Buffer sealed = row.getBuffer("sealed");
-        Buffer wrapped = row.getBuffer("wrapped");
-        if (sealed == null || wrapped == null) {
-            return Interaction.from(row, null);
-        }
-        Vault.Key key = vault.key(row.getUUID("customer_id"), row.getInteger("epoch"), wrapped.getBytes());
-        byte[] text = vault.open(key, TABLE, CLASS, sealed.getBytes());
-        return Interaction.from(row, new String(text, StandardCharsets.UTF_8));
+        return Interaction.from(row, texts.open(row.getUUID("customer_id"), row, "sealed"));
     }
 
     /** @param customer the record that stands for all its sides, in scope */
@@ -167,17 +156,9 @@ final class InteractionStore {
 
     private Future<@Nullable Buffer> seal(Tx tx, Interaction interaction) {
         String text = interaction.text();
-        if (text == null) {
-            return Future.succeededFuture(null);
-        }
-        return tx.row(KEY, Tuple.of(interaction.customerId()), "customer.notFound")
-                .map(row -> {
-                    Vault.Key key = vault.key(
-                            row.getUUID("subject_id"),
-                            row.getInteger("epoch"),
-                            row.getBuffer("wrapped").getBytes());
-                    return Buffer.buffer(vault.seal(key, TABLE, CLASS, text.getBytes(StandardCharsets.UTF_8)));
-                });
+        return text == null
+                ? Future.<@Nullable Buffer>succeededFuture(null)
+                : texts.seal(tx, interaction.customerId(), text).map(bytes -> bytes);
     }
 
     Future<Row> preference(Call call, UUID customer) {

@@ -5,8 +5,8 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
 import io.kehu.customer.Customer;
+import io.kehu.customer.CustomerBulkStore;
 import io.kehu.customer.CustomerSeals;
-import io.kehu.customer.CustomerStore;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.seed.SeedStore.Place;
@@ -39,7 +39,7 @@ public final class SeedRun {
 
     private final Vertx vertx;
     private final Database database;
-    private final CustomerStore store;
+    private final CustomerBulkStore store;
     private final SeedStore seeds;
     private final long seed;
     private final Consumer<String> progress;
@@ -54,12 +54,12 @@ public final class SeedRun {
         this(
                 kernel.vertx(),
                 kernel.database(),
-                new CustomerStore(kernel.database(), new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()))),
+                new CustomerBulkStore(new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()))),
                 seed,
                 progress);
     }
 
-    public SeedRun(Vertx vertx, Database database, CustomerStore store, long seed, Consumer<String> progress) {
+    public SeedRun(Vertx vertx, Database database, CustomerBulkStore store, long seed, Consumer<String> progress) {
         this.vertx = vertx;
         this.database = database;
         this.store = store;
@@ -116,7 +116,7 @@ public final class SeedRun {
     }
 
     /** Invents and seals the chunk that starts here. */
-    private Future<CustomerStore.@Nullable Chunk> prepared(Plan plan, long from) {
+    private Future<CustomerBulkStore.@Nullable Chunk> prepared(Plan plan, long from) {
         if (from >= plan.to) {
             return Future.succeededFuture(null);
         }
@@ -138,14 +138,14 @@ public final class SeedRun {
     }
 
     /** One chunk after the other. A promise and not a chain of futures, which would keep every chunk in memory. */
-    private void chunks(Plan plan, long from, Future<CustomerStore.@Nullable Chunk> ready, Promise<Void> end) {
+    private void chunks(Plan plan, long from, Future<CustomerBulkStore.@Nullable Chunk> ready, Promise<Void> end) {
         ready.onFailure(end::fail).onSuccess(chunk -> {
             if (chunk == null) {
                 end.complete();
                 return;
             }
             long next = from + chunk.rows().size();
-            Future<CustomerStore.@Nullable Chunk> following = prepared(plan, next);
+            Future<CustomerBulkStore.@Nullable Chunk> following = prepared(plan, next);
             Call call = Call.internal("seedCustomers", Call.Lane.JOB, CHUNK_MILLIS);
             database.bulk(
                             call,

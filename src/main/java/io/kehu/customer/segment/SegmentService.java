@@ -117,7 +117,7 @@ final class SegmentService {
      */
     Future<Reply> change(Call call) {
         ObjectNode patch = call.json();
-        filter(call, patch);
+        Filter filter = filter(call, patch);
         return database.write(
                 call,
                 tx -> store.locked(tx, call.id("segmentId"))
@@ -134,7 +134,10 @@ final class SegmentService {
                                     patch.path("description")
                                             .asText(before.description())
                                             .strip(),
-                                    patch.has("filter") ? patch.get("filter").toString() : before.filter());
+                                    filter == null
+                                            ? before.filter()
+                                            : patch.get("filter").toString(),
+                                    filter);
                         })
                         .map(after -> {
                             tx.event(event("segment.changed", after));

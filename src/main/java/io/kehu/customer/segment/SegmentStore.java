@@ -89,8 +89,10 @@ final class SegmentStore {
                 .map(Segment::from);
     }
 
-    Future<Segment> update(Tx tx, Segment before, String name, String description, @Nullable String json) {
-        Filter filter = json == null ? null : Filter.parse(io.kehu.bus.Json.read(json), "/filter");
+    /** @param changed the filter in json where it is another one; null where it stays */
+    Future<Segment> update(
+            Tx tx, Segment before, String name, String description, @Nullable String json, @Nullable Filter changed) {
+        Filter filter = changed == null ? before.parsed() : changed;
         boolean anew = json != null && !json.equals(before.filter());
         return tx.query(
                         UPDATE,

@@ -73,10 +73,11 @@ final class StatisticsStore {
 
     private static final String STATE = "SELECT run, at FROM customer.tally_state";
 
+    /** One read, so that the numbers and their time are of one run; of a run without customers only the time. */
     private static final String KEPT = """
-            SELECT t.dimension, t.value, sum(t.customers)::bigint AS customers, sum(t.assets) AS assets
-            FROM customer.tally_state s JOIN customer.tally t ON t.run = s.run %s
-            GROUP BY t.dimension, t.value ORDER BY t.dimension, customers DESC, t.value""";
+            SELECT s.run, s.at, t.dimension, t.value, sum(t.customers)::bigint AS customers, sum(t.assets) AS assets
+            FROM customer.tally_state s LEFT JOIN customer.tally t ON t.run = s.run%s
+            GROUP BY s.run, s.at, t.dimension, t.value ORDER BY t.dimension, customers DESC, t.value""";
 
     private final Database database;
 
@@ -160,15 +161,15 @@ final class StatisticsStore {
     /** From the kept numbers, for scopes that are made of branches; empty before they were first made. */
     Future<Optional<Counts>> kept(Call call) {
         Principal who = call.principal();
-        Where where = Where.ofAll();
-        if (who.scope() != Principal.Scope.ALL) {
-            where.and("t.branch_id = ANY (?)", (Object) who.branchIds().toArray(UUID[]::new));
-        }
-        return database.query(call, String.format(KEPT, where.sql()), where.values())
-                .compose(rows -> database.row(call, STATE, Tuple.tuple(), "server.failure")
-                        .map(state -> state.getLong("run") == 0
-                                ? Optional.<Counts>empty()
-                                : Optional.of(counts(state.getOffsetDateTime("at"), rows))));
+        boolean all = who.scope() == Principal.Scope.ALL;
+        Tuple branches = all ? Tuple.tuple() : Tuple.of((Object) who.branchIds().toArray(UUID[]::new));
+        return database.query(call, String.format(KEPT, all ? "" : " AND t.branch_id = ANY ($1)"), branches)
+                .map(rows -> {
+                    Row first = rows.iterator().next();
+                    return first.getLong("run") == 0
+                            ? Optional.empty()
+                            : Optional.of(counts(first.getOffsetDateTime("at"), rows));
+                });
     }
 
     /** Counted now, within the caller's scope. */
@@ -184,6 +185,9 @@ final class StatisticsStore {
     private static Counts counts(OffsetDateTime at, RowSet<Row> rows) {
         Map<String, List<Count>> by = new LinkedHashMap<>();
         for (Row row : rows) {
+            if (row.getString("dimension") == null) {
+                continue;
+            }
             by.computeIfAbsent(row.getString("dimension"), name -> new ArrayList<>())
                     .add(new Count(row.getString("value"), row.getLong("customers"), row.getBigDecimal("assets")));
         }

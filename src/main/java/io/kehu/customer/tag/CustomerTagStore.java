@@ -5,6 +5,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Json;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.CustomerReach.Reached;
+import io.kehu.customer.SealedTextStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
@@ -15,7 +16,6 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,8 +24,6 @@ import org.jspecify.annotations.Nullable;
 
 /** SQL of the tags that customers have; what somebody said why is under the key of the customer. */
 final class CustomerTagStore {
-    private static final String TABLE = "customer.customer_tag";
-    private static final String CLASS = "C2";
 
     private static final String COLUMNS = """
             h.id, h.customer_id, h.tag_id, h.starts_at, h.ends_at, h.rule_id, h.given_by, h.reason, h.version, h.valid_from,
@@ -82,11 +80,11 @@ final class CustomerTagStore {
             RETURNING h.id, h.rule_id, h.version + 1 AS version""";
 
     private final Database database;
-    private final Vault vault;
+    private final SealedTextStore texts;
 
     CustomerTagStore(Database database, Vault vault) {
         this.database = database;
-        this.vault = vault;
+        this.texts = new SealedTextStore(vault, "customer.customer_tag");
     }
 
     /**
@@ -144,10 +142,7 @@ final class CustomerTagStore {
                             row.getUUID("branch_id"),
                             row.getUUID("manager_id"),
                             row.getBoolean("fits"),
-                            vault.key(
-                                    row.getUUID("side"),
-                                    row.getInteger("epoch"),
-                                    row.getBuffer("wrapped").getBytes()))));
+                            texts.key(row.getUUID("side"), row))));
                     return holders;
                 });
     }
@@ -160,13 +155,11 @@ final class CustomerTagStore {
             @Nullable OffsetDateTime from,
             OffsetDateTime start,
             @Nullable OffsetDateTime end) {
-        byte[] text = reason.getBytes(StandardCharsets.UTF_8);
         Tuple values =
                 Tuple.of(tag.id(), from != null, start, end, tx.principal().subject());
         values.addArrayOfUUID(holders.stream().map(Holder::side).toArray(UUID[]::new));
-        values.addArrayOfBuffer(holders.stream()
-                .map(holder -> Buffer.buffer(vault.seal(holder.key, TABLE, CLASS, text)))
-                .toArray(Buffer[]::new));
+        values.addArrayOfBuffer(
+                holders.stream().map(holder -> texts.seal(holder.key, reason)).toArray(Buffer[]::new));
         return tx.query(GIVE, values);
     }
 
@@ -199,21 +192,10 @@ final class CustomerTagStore {
             text(json, "username", row.getString("username"));
             json.writeEndObject();
         }
-        text(json, "reason", reason(row));
+        text(json, "reason", texts.open(row.getUUID("customer_id"), row, "reason"));
         json.writeNumberField("version", row.getLong("version"));
         json.writeStringField("since", Json.instant(row.getOffsetDateTime("valid_from")));
         json.writeEndObject();
-    }
-
-    /** Null where nothing was said, and where the key is gone. */
-    private @Nullable String reason(Row row) {
-        Buffer sealed = row.getBuffer("reason");
-        Buffer wrapped = row.getBuffer("wrapped");
-        if (sealed == null || wrapped == null) {
-            return null;
-        }
-        Vault.Key key = vault.key(row.getUUID("customer_id"), row.getInteger("epoch"), wrapped.getBytes());
-        return new String(vault.open(key, TABLE, CLASS, sealed.getBytes()), StandardCharsets.UTF_8);
     }
 
     private static void text(JsonGenerator json, String field, @Nullable String value) throws IOException {

@@ -3,23 +3,20 @@ package io.kehu.customer.version;
 import io.kehu.bus.Call;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.CustomerStore;
+import io.kehu.customer.SealedTextStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
-import java.nio.charset.StandardCharsets;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /** SQL of the versions of a customer and of the audit that made them. */
 final class VersionStore {
-    private static final String TABLE = "customer.change_reason";
-    private static final String CLASS = "C2";
 
     private static final String AUDIT =
             "a.id, a.actor, a.actor_name, a.operation, a.purpose, a.approval_id, a.request_id";
@@ -58,16 +55,15 @@ final class VersionStore {
             LEFT JOIN customer.sealed_all s ON s.id = c.id AND s.version = c.sealed_version
             LEFT JOIN kehu.data_key k ON k.subject_id = c.id
             WHERE c.id = $1 AND c.version = $2""";
-    private static final String KEY = "SELECT epoch, wrapped FROM kehu.data_key WHERE subject_id = $1";
     private static final String SAY =
             "INSERT INTO customer.change_reason (audit_id, customer_id, reason) VALUES ($1, $2, $3)";
 
     private final Database database;
-    private final Vault vault;
+    private final SealedTextStore texts;
 
     VersionStore(Database database, Vault vault) {
         this.database = database;
-        this.vault = vault;
+        this.texts = new SealedTextStore(vault, "customer.change_reason");
     }
 
     /** The versions of one page, and one more: each is told by how it differs from the one behind it. */
@@ -89,24 +85,14 @@ final class VersionStore {
 
     /** Keeps why this transaction changes the customer. */
     Future<Void> say(Tx tx, UUID customer, String reason) {
-        return tx.row(KEY, Tuple.of(customer), "customer.notFound").compose(row -> {
-            Vault.Key key = vault.key(
-                    customer, row.getInteger("epoch"), row.getBuffer("wrapped").getBytes());
-            byte[] sealed = vault.seal(key, TABLE, CLASS, reason.getBytes(StandardCharsets.UTF_8));
-            return tx.query(SAY, Tuple.of(tx.auditId(), customer, Buffer.buffer(sealed)))
-                    .mapEmpty();
-        });
+        return texts.seal(tx, customer, reason)
+                .compose(bytes -> tx.query(SAY, Tuple.of(tx.auditId(), customer, bytes)))
+                .mapEmpty();
     }
 
     /** Why the version behind a row was changed; null where nobody said, or where the key is gone. */
     @Nullable
     String reason(Row row) {
-        Buffer sealed = row.getBuffer("reason");
-        Buffer wrapped = row.getBuffer("wrapped");
-        if (sealed == null || wrapped == null) {
-            return null;
-        }
-        Vault.Key key = vault.key(row.getUUID("id"), row.getInteger("epoch"), wrapped.getBytes());
-        return new String(vault.open(key, TABLE, CLASS, sealed.getBytes()), StandardCharsets.UTF_8);
+        return texts.open(row.getUUID("id"), row, "reason");
     }
 }

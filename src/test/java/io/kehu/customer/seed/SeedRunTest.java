@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kehu.TestKehu;
 import io.kehu.bus.Call;
 import io.kehu.crypto.KeyStore;
+import io.kehu.customer.CustomerBulkStore;
 import io.kehu.customer.CustomerSeals;
-import io.kehu.customer.CustomerStore;
 import io.kehu.customer.identity.NameTokens;
 import io.kehu.sql.Database;
 import io.vertx.core.Vertx;
@@ -23,7 +23,7 @@ class SeedRunTest {
     private static TestKehu kehu;
     private static Vertx vertx;
     private static Database database;
-    private static CustomerStore store;
+    private static CustomerBulkStore store;
 
     @BeforeAll
     static void start() {
@@ -39,7 +39,7 @@ class SeedRunTest {
                         kehu.settings().postgresql().uri(), Map.of(Call.Lane.JOB, lane), 2_000, 10_000, 64),
                 new Database.Answers(UnaryOperator.identity(), UnaryOperator.identity()));
         KeyStore keys = KeyStore.openOrCreate(kehu.settings().keys().folder(), false);
-        store = new CustomerStore(database, new CustomerSeals(kehu.vault(), new NameTokens(keys)));
+        store = new CustomerBulkStore(new CustomerSeals(kehu.vault(), new NameTokens(keys)));
     }
 
     @AfterAll
