@@ -12,6 +12,7 @@ import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
 import io.kehu.customer.Customer;
+import io.kehu.customer.connector.TestConnector;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
@@ -348,6 +349,8 @@ class AuthorizationMatrixTest {
         segments(fixtures);
         relations(fixtures);
         documents(fixtures);
+        connectors(fixtures);
+        quality(fixtures);
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
@@ -646,6 +649,47 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void quality(Map<String, Fixture> fixtures) {
+        fixtures.put("getDictionary", (cast, relation) -> new Request("/v1/dictionaries/industries"));
+        fixtures.put(
+                "changeQualityRule",
+                (cast, relation) -> new Request("/v1/quality/rules/stale", "{\"weight\": 1}").ifMatch(1));
+        // They were entered without a date of birth.
+        fixtures.put(
+                "listQualityIssues",
+                (cast, relation) -> new Request("/v1/quality/issues?limit=200&rule=birth-date-missing")
+                        .mustShow(customerOf(cast.people.get(relation))));
+        fixtures.put(
+                "getCustomerQuality",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/quality"));
+    }
+
+    private static void connectors(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "createConnector",
+                (cast, relation) -> new Request("/v1/connectors", TestConnector.draft("another", "another")));
+        fixtures.put("getConnector", (cast, relation) -> new Request(connector().path()));
+        fixtures.put(
+                "changeConnector",
+                (cast, relation) -> new Request(connector().path(), "{\"enabled\": false}").ifMatch(1));
+        fixtures.put(
+                "renewConnectorSecret",
+                (cast, relation) -> new Request(connector().path() + "/secret"));
+        fixtures.put("deliver", (cast, relation) -> {
+            TestConnector.Signed signed = connector().signed(kehu, "[{\"id\": \"1\", \"name\": \"矩阵\"}]");
+            return new Request(connector().path() + "/deliveries", signed.body(), signed.headers(), null, null);
+        });
+        fixtures.put(
+                "listDeliveries", (cast, relation) -> new Request(connector().path() + "/deliveries"));
+        fixtures.put(
+                "listConnectorErrors",
+                (cast, relation) -> new Request(connector().path() + "/errors"));
+    }
+
+    private static TestConnector connector() {
+        return CONNECTORS.computeIfAbsent("matrix", name -> TestConnector.create(kehu.caller("operator"), name, name));
     }
 
     private static void documents(Map<String, Fixture> fixtures) {
@@ -1117,6 +1161,7 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
+    private static final Map<String, TestConnector> CONNECTORS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();
