@@ -662,6 +662,17 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request("/v1/quality/issues?limit=200&rule=birth-date-missing")
                         .mustShow(customerOf(cast.people.get(relation))));
         fixtures.put(
+                "createCleaning",
+                (cast, relation) ->
+                        new Request("/v1/quality/cleanings", "{\"action\": \"tidy-text\", \"dryRun\": true}"));
+        fixtures.put(
+                "getCleaning",
+                (cast, relation) -> new Request("/v1/quality/cleanings/" + cleaningOf(cast.people.get(relation))));
+        fixtures.put(
+                "cancelCleaning",
+                (cast, relation) ->
+                        new Request("/v1/quality/cleanings/" + cleaningOf(cast.people.get(relation)) + "/cancel"));
+        fixtures.put(
                 "getCustomerQuality",
                 (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/quality"));
     }
@@ -683,9 +694,25 @@ class AuthorizationMatrixTest {
         });
         fixtures.put(
                 "listDeliveries", (cast, relation) -> new Request(connector().path() + "/deliveries"));
+        fixtures.put("getConnectorPull", (cast, relation) -> new Request(pull()));
+        fixtures.put(
+                "putConnectorPull", (cast, relation) -> new Request(connector().path() + "/pull", PULL));
+        fixtures.put("removeConnectorPull", (cast, relation) -> new Request(pull()));
+        fixtures.put("startConnectorPull", (cast, relation) -> new Request(pull() + "/runs"));
+        fixtures.put("listPullRuns", (cast, relation) -> new Request(connector().path() + "/pull/runs"));
         fixtures.put(
                 "listConnectorErrors",
                 (cast, relation) -> new Request(connector().path() + "/errors"));
+    }
+
+    /** Of a connector of its own, whose source nobody asks. */
+    private static String pull() {
+        return PULLS.computeIfAbsent("matrix", name -> {
+            Caller owner = kehu.caller("operator");
+            String path = TestConnector.create(owner, "pulled", "pulled").path() + "/pull";
+            owner.send("PUT", path, PULL).is(200);
+            return path;
+        });
     }
 
     private static TestConnector connector() {
@@ -1161,6 +1188,10 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
+    private static final Map<String, String> PULLS = new ConcurrentHashMap<>();
+    private static final String PULL = """
+            {"url": "https://source.invalid/", "format": "json", "intervalMinutes": 60, "enabled": false}""";
+    private static final Map<UUID, UUID> CLEANINGS = new ConcurrentHashMap<>();
     private static final Map<String, TestConnector> CONNECTORS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
@@ -1236,6 +1267,16 @@ class AuthorizationMatrixTest {
                 person, p -> (UUID) kehu.sql("""
                         INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
                         VALUES (uuidv7(), 'customer.import', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day')
+                        RETURNING id""", p).get(0).get("id"));
+    }
+
+    /** A cleaning of this member of staff that begins tomorrow. */
+    private static UUID cleaningOf(UUID person) {
+        return CLEANINGS.computeIfAbsent(
+                person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.cleaning', '{"action": "tidy-text", "dryRun": true}', ?, '{}', 'test', 'test', 'test',
+                            kehu.now() + interval '1 day')
                         RETURNING id""", p).get(0).get("id"));
     }
 
@@ -1361,7 +1402,8 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
                 "KEHU_RATE_LOGIN_PER_MINUTE", "100000",
-                "KEHU_AUTH_CODES_PER_HOUR", "1000"));
+                "KEHU_AUTH_CODES_PER_HOUR", "1000",
+                "KEHU_CONNECTORS_HOSTS", "source.invalid"));
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));

@@ -5,7 +5,8 @@ package io.kehu.app;
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
  */
-record CustomerSettings(Segments segments, Grading grading, Personal personal, int statisticsPollMillis) {
+record CustomerSettings(
+        Segments segments, Grading grading, Personal personal, Connectors connectors, int statisticsPollMillis) {
 
     /**
      * Of live groups of customers.
@@ -34,10 +35,33 @@ record CustomerSettings(Segments segments, Grading grading, Personal personal, i
      */
     public record Personal(int perDay, int graceDays, int pollMillis, int keepDays) {}
 
+    /**
+     * Of systems that tell what they know of customers.
+     *
+     * @param pollMillis between two looks for sources that are due
+     * @param leaseMillis until one that a dead node was asking is asked anew
+     * @param rowsPerAnswer taken of one answer
+     * @param answersPerRun taken in one run
+     * @param attempts that fail in a row until a source is asked no more
+     * @param retryMillis until the second attempt
+     * @param maxRetryMillis between two attempts
+     * @param keepDays for which runs and deliveries are remembered
+     */
+    public record Connectors(
+            int pollMillis,
+            int leaseMillis,
+            int rowsPerAnswer,
+            int answersPerRun,
+            int attempts,
+            int retryMillis,
+            int maxRetryMillis,
+            int keepDays) {}
+
     static CustomerSettings from(SettingsTree root) {
         SettingsTree segments = root.group("segments");
         SettingsTree grading = root.group("grading");
         SettingsTree erasure = root.group("erasure");
+        SettingsTree connectors = root.group("connectors");
         return new CustomerSettings(
                 new Segments(
                         segments.millis("pollMillis", 20, 10_000),
@@ -51,6 +75,15 @@ record CustomerSettings(Segments segments, Grading grading, Personal personal, i
                         erasure.count("graceDays", "days", 1, 3_650),
                         erasure.millis("pollMillis", 50, 86_400_000),
                         root.group("backup").count("keepDays", "days", 1, 36_500)),
+                new Connectors(
+                        connectors.millis("pollMillis", 20, 3_600_000),
+                        connectors.millis("leaseMillis", 10_000, 3_600_000),
+                        connectors.count("rowsPerAnswer", "rows", 1, 10_000),
+                        connectors.count("answersPerRun", "answers", 1, 100_000),
+                        connectors.count("attempts", "attempts", 1, 100),
+                        connectors.millis("retryMillis", 10, 86_400_000),
+                        connectors.millis("maxRetryMillis", 10, 86_400_000),
+                        connectors.count("keepDays", "days", 1, 3_650)),
                 root.group("statistics").millis("pollMillis", 20, 55_000));
     }
 }

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param source its name in external ids
  * @param owner with whose rights what it sends is entered
  */
-record Connector(
+public record Connector(
         UUID id,
         String name,
         boolean enabled,
@@ -25,7 +25,7 @@ record Connector(
         @Nullable OffsetDateTime formerUntil,
         long version,
         OffsetDateTime since) {
-    static Connector from(Row row) {
+    public static Connector from(Row row) {
         return new Connector(
                 row.getUUID("id"),
                 row.getString("name"),

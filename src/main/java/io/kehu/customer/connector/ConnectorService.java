@@ -5,10 +5,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
-import io.kehu.bus.Principal;
-import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
-import io.kehu.customer.imports.Mapping;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;
@@ -18,14 +15,12 @@ import java.time.OffsetDateTime;
 import java.util.Base64;
 import java.util.List;
 import java.util.function.UnaryOperator;
-import org.jspecify.annotations.Nullable;
 
 /** The rules of connectors; what they deliver is {@link Deliveries}' part. */
 final class ConnectorService {
     static final String READ = "connector:read";
     private static final SecureRandom RANDOM = new SecureRandom();
     private static final int SECRET_BYTES = 32;
-    private static final List<String> FINANCE = List.of("annualIncome", "assets", "liabilities");
 
     private final Database database;
     private final ConnectorStore store;
@@ -67,7 +62,7 @@ final class ConnectorService {
                 body.required("name").textValue().strip(),
                 true,
                 call.principal().subject(),
-                source(mapping, call.principal()),
+                ConnectorRules.source(mapping, call.principal()),
                 mapping,
                 null,
                 1,
@@ -80,30 +75,6 @@ final class ConnectorService {
                     return Reply.created("/v1/connectors/" + made.id(), json -> made.toJson(json, secret))
                             .etag(made.version());
                 }));
-    }
-
-    /** A field of the mapping that who owns it may not fill; null for none. */
-    static @Nullable String forbidden(Mapping mapping, Principal owner) {
-        return FINANCE.stream()
-                .filter(field -> mapping.has(field) && !owner.may("customer:finance"))
-                .findFirst()
-                .orElse(null);
-    }
-
-    /**
-     * The source of a mapping that can be used. Fails with {@code connector.mappingInvalid}, {@code
-     * customer.fieldForbidden}, {@code request.invalid}.
-     */
-    private static String source(ObjectNode mapping, Principal owner) {
-        String forbidden = forbidden(Mapping.named(mapping), owner);
-        if (forbidden != null) {
-            throw Problem.of("customer.fieldForbidden", forbidden);
-        }
-        String column = mapping.path("externalId").path("column").asText("");
-        if (column.isEmpty() || column.startsWith("#")) {
-            throw Problem.of("connector.mappingInvalid");
-        }
-        return mapping.path("externalId").path("source").asText();
     }
 
     /**
@@ -128,7 +99,7 @@ final class ConnectorService {
                                                             .strip(),
                                                     patch.path("enabled").asBoolean(before.enabled()),
                                                     call.principal().subject(),
-                                                    source(mapping, call.principal()),
+                                                    ConnectorRules.source(mapping, call.principal()),
                                                     mapping,
                                                     before.formerUntil(),
                                                     before.version(),
@@ -147,7 +118,7 @@ final class ConnectorService {
                 call,
                 tx -> store.held(tx)
                         .compose(held -> {
-                            source(held.mapping(), call.principal());
+                            ConnectorRules.source(held.mapping(), call.principal());
                             return store.renew(tx, held.id(), call.principal().subject(), secret);
                         })
                         .map(renewed -> {

@@ -23,11 +23,11 @@ import java.util.Set;
 import java.util.UUID;
 
 /** SQL of connectors and of what they delivered; secrets are under the key of their connector. */
-final class ConnectorStore {
+public final class ConnectorStore {
     private static final String TABLE = "customer.connector";
     private static final String CLASS = "C3";
 
-    private static final String COLUMNS =
+    public static final String COLUMNS =
             "c.id, c.name, c.enabled, c.owner_id, c.source, c.mapping::text AS mapping, c.former_until, c.version, c.valid_from";
     private static final String READ = "SELECT " + COLUMNS + " FROM customer.connector c ";
     private static final String INSERT_KEY =
@@ -38,6 +38,7 @@ final class ConnectorStore {
     private static final String UPDATE = """
             UPDATE customer.connector c SET name = $2, enabled = $3, source = $4, mapping = $5::text::jsonb, owner_id = $6
             WHERE c.id = $1 RETURNING\s""" + COLUMNS;
+    private static final String OWN = "UPDATE customer.connector SET owner_id = $2 WHERE id = $1 AND owner_id <> $2";
     private static final String KEY = "SELECT epoch, wrapped FROM kehu.data_key WHERE subject_id = $1";
     private static final String RENEW = """
             UPDATE customer.connector c SET former = c.secret, former_until = kehu.now() + interval '1 day', secret = $2, owner_id = $3
@@ -71,7 +72,7 @@ final class ConnectorStore {
     private final Database database;
     private final Vault vault;
 
-    ConnectorStore(Database database, Vault vault) {
+    public ConnectorStore(Database database, Vault vault) {
         this.database = database;
         this.vault = vault;
     }
@@ -83,7 +84,7 @@ final class ConnectorStore {
     record Fault(int row, String field, String code, List<String> args) {}
 
     /** What became of a delivery. */
-    record Counts(int rows, int created, int changed, int unchanged, int refused, int kept) {}
+    public record Counts(int rows, int created, int changed, int unchanged, int refused, int kept) {}
 
     Future<RowSet<Row>> list(Call call, Page page) {
         Where where = Where.ofAll();
@@ -100,7 +101,8 @@ final class ConnectorStore {
                 .map(Connector::from);
     }
 
-    Future<Connector> held(Tx tx) {
+    /** Fails with {@code connector.notFound}. */
+    public Future<Connector> held(Tx tx) {
         return tx.row(READ + "WHERE c.id = $1 FOR UPDATE", Tuple.of(tx.call().id("connectorId")), "connector.notFound")
                 .map(Connector::from);
     }
@@ -120,6 +122,11 @@ final class ConnectorStore {
                                 sealed),
                         "server.failure"))
                 .map(Connector::from);
+    }
+
+    /** From here on it works with the rights of this one. */
+    public Future<?> own(Tx tx, UUID id, UUID owner) {
+        return tx.query(OWN, Tuple.of(id, owner));
     }
 
     Future<Connector> update(Tx tx, Connector after) {

@@ -18,6 +18,7 @@ import io.kehu.customer.bulk.CustomerChunks.Keys;
 import io.kehu.customer.bulk.CustomerChunks.Plan;
 import io.kehu.customer.imports.Mapping;
 import io.kehu.job.Jobs;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
@@ -33,16 +34,19 @@ import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.Callable;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Takes what a connector sends: judges the signature, maps each row, leaves out what a better source has said, holds the rest
  * against the contract and the rules of createCustomer, and writes what is good together with a note of all.
  */
-final class Deliveries {
+public final class Deliveries {
     private static final String PERMISSION = "customer:import";
     private static final Set<String> NO_FIELDS = Set.of("kind", "externalIds");
-    private static final int MAX_ROWS = 100;
+    /** Of one delivery, which is one transaction. */
+    public static final int MAX_ROWS = 100;
+
     private static final int MAX_FAULTS_OF_A_ROW = 20;
     private static final int MAX_RACES = 5;
 
@@ -55,7 +59,7 @@ final class Deliveries {
     private final Clock clock;
     private final ZoneId zone;
 
-    Deliveries(
+    private Deliveries(
             Jobs jobs,
             Database database,
             ConnectorStore store,
@@ -72,6 +76,26 @@ final class Deliveries {
         this.shape = shape;
         this.clock = clock;
         this.zone = zone;
+    }
+
+    public static Deliveries of(Kernel kernel) {
+        List<String> precedence = new ArrayList<>();
+        kernel.settings().apply("connectors.precedence").forEach(line -> precedence.add(line.asText()));
+        return new Deliveries(
+                kernel.jobs(),
+                kernel.database(),
+                new ConnectorStore(kernel.database(), kernel.vault()),
+                new CustomerChunks(kernel),
+                new PrecedenceRules(precedence),
+                kernel.contract().body("createCustomer"),
+                kernel.clock(),
+                ZoneId.of(kernel.text("zone")));
+    }
+
+    /** What goes along in the transaction of a delivery. */
+    @FunctionalInterface
+    public interface Along {
+        Future<?> go(Tx tx, ConnectorStore.Counts counts);
     }
 
     /** One row as it was read. */
@@ -97,11 +121,35 @@ final class Deliveries {
                 return Future.failedFuture(Problem.of("connector.late"));
             }
             Connector connector = open.connector();
-            return store.owner(call, connector)
-                    .compose(owner -> compute(() -> read(connector, owner, payload))
-                            .compose(rows ->
-                                    enter(as(call, owner), connector, UUID.fromString(delivery), rows, MAX_RACES)));
+            return enter(
+                    call,
+                    connector,
+                    UUID.fromString(delivery),
+                    () -> read(connector, payload),
+                    (tx, counts) -> Future.succeededFuture());
         });
+    }
+
+    /**
+     * Enters rows that were asked for, as if they had been sent.
+     *
+     * @param delivery a new id
+     * @param first how many rows of the same answer came before
+     * @param rows at most {@link #MAX_ROWS}; what stands under a name, empty for nothing
+     */
+    public Future<Void> enter(
+            Call call, Connector connector, UUID delivery, int first, List<UnaryOperator<String>> rows, Along along) {
+        return enter(call, connector, delivery, () -> read(connector, first, rows), along)
+                .mapEmpty();
+    }
+
+    private Future<Reply> enter(Call call, Connector connector, UUID delivery, Callable<List<Read>> rows, Along along) {
+        return store.owner(call, connector)
+                .compose(owner -> owner.may(PERMISSION)
+                                && ConnectorRules.forbidden(Mapping.named(connector.mapping()), owner) == null
+                        ? compute(rows)
+                                .compose(read -> enter(as(call, owner), connector, delivery, read, along, MAX_RACES))
+                        : Future.failedFuture(ConnectorStore.refused()));
     }
 
     /** The same call in the name of the one whose rights it works with. */
@@ -122,21 +170,25 @@ final class Deliveries {
         return jobs.compute(work);
     }
 
-    private List<Read> read(Connector connector, Principal owner, String payload) {
-        Mapping mapping = Mapping.named(connector.mapping());
-        if (!owner.may(PERMISSION) || ConnectorService.forbidden(mapping, owner) != null) {
-            throw ConnectorStore.refused();
-        }
-        List<Read> rows = new ArrayList<>();
+    private List<Read> read(Connector connector, String payload) {
+        List<UnaryOperator<String>> cells = new ArrayList<>();
         for (JsonNode row : rows(payload)) {
-            Mapping.Reading reading = mapping.read(
-                    rows.size() + 1L,
-                    name -> row.path(name).isValueNode() ? row.path(name).asText("") : "");
+            cells.add(name -> row.path(name).isValueNode() ? row.path(name).asText("") : "");
+        }
+        return read(connector, 0, cells);
+    }
+
+    private List<Read> read(Connector connector, int first, List<UnaryOperator<String>> cells) {
+        Mapping mapping = Mapping.named(connector.mapping());
+        List<Read> rows = new ArrayList<>();
+        for (UnaryOperator<String> row : cells) {
+            int number = first + rows.size() + 1;
+            Mapping.Reading reading = mapping.read(number, row);
             List<FieldError> faults = new ArrayList<>(reading.faults());
             if (faults.isEmpty()) {
                 faults.addAll(Input.faults(shape, reading.draft(), false));
             }
-            rows.add(new Read(rows.size() + 1, reading, faults));
+            rows.add(new Read(number, reading, faults));
         }
         return rows;
     }
@@ -154,7 +206,8 @@ final class Deliveries {
         return rows;
     }
 
-    private Future<Reply> enter(Call call, Connector connector, UUID delivery, List<Read> rows, int races) {
+    private Future<Reply> enter(
+            Call call, Connector connector, UUID delivery, List<Read> rows, Along along, int races) {
         Principal owner = call.principal();
         CustomerChunks.Place place = place(connector, owner);
         if (place == null) {
@@ -176,14 +229,14 @@ final class Deliveries {
                                     return new Judged(
                                             rows, keys, customers.plan(owner, left, keys, found, place, today), kept);
                                 }))))
-                .compose(judged -> database.write(call, tx -> write(tx, connector, delivery, judged)))
+                .compose(judged -> database.write(call, tx -> write(tx, connector, delivery, judged, along)))
                 .recover(failure -> {
                     Problem problem = Problem.in(failure);
                     if (problem == null || !CustomerChunks.LOST_RACES.contains(problem.code())) {
                         return Future.failedFuture(failure);
                     }
                     return races > 0
-                            ? enter(call, connector, delivery, rows, races - 1)
+                            ? enter(call, connector, delivery, rows, along, races - 1)
                             : Future.failedFuture(Problem.of("server.contended"));
                 });
     }
@@ -238,7 +291,7 @@ final class Deliveries {
         return left;
     }
 
-    private Future<Reply> write(Tx tx, Connector connector, UUID delivery, Judged judged) {
+    private Future<Reply> write(Tx tx, Connector connector, UUID delivery, Judged judged, Along along) {
         List<ConnectorStore.Fault> faults = new ArrayList<>(judged.kept);
         Map<Fate, Integer> fates = new EnumMap<>(Fate.class);
         List<Buffer> externals = new ArrayList<>();
@@ -285,6 +338,7 @@ final class Deliveries {
                                 ? Future.succeededFuture()
                                 : customers.write(tx, judged.plan).onSuccess(chunk -> tx.event(chunk.event())))
                         .compose(v -> store.say(tx, externals, fields, connector.source()))
+                        .compose(v -> along.go(tx, counts))
                         .map(v -> {
                             tx.event(Event.of(
                                             "connector.delivered",

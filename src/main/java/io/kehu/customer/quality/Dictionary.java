@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param standard with its year where it has one
  * @param version counts the editions of the resource
  */
-record Dictionary(String code, String standard, int version, String nameEn, String nameZh, Map<String, Entry> entries) {
+public record Dictionary(
+        String code, String standard, int version, String nameEn, String nameZh, Map<String, Entry> entries) {
 
     /**
      * One code.
@@ -28,19 +29,29 @@ record Dictionary(String code, String standard, int version, String nameEn, Stri
      * @param parent null at the top
      * @param nameEn null where only the Chinese name is known
      */
-    record Entry(
+    public record Entry(
             String code,
             @Nullable String parent,
             String nameZh,
             @Nullable String nameEn) {}
 
-    static final List<Dictionary> ALL = List.of(
-            read("regions", "GB/T 2260", "Administrative regions", "行政区划"),
-            read("industries", "GB/T 4754-2017", "Industries", "国民经济行业分类"),
-            read("occupations", "GB/T 6565-2015", "Occupations", "职业分类"));
+    public static final Dictionary REGIONS = read("regions", "GB/T 2260", "Administrative regions", "行政区划");
+    public static final Dictionary INDUSTRIES = read("industries", "GB/T 4754-2017", "Industries", "国民经济行业分类");
+    public static final Dictionary OCCUPATIONS = read("occupations", "GB/T 6565-2015", "Occupations", "职业分类");
+    static final List<Dictionary> ALL = List.of(REGIONS, INDUSTRIES, OCCUPATIONS);
 
     static @Nullable Dictionary of(String code) {
         return ALL.stream().filter(one -> one.code.equals(code)).findFirst().orElse(null);
+    }
+
+    /** Whether a code of a customer is one, as far down as the dictionary goes: divisions, and sub-major groups. */
+    public boolean knows(String given) {
+        return switch (code) {
+            case "industries" -> entries.containsKey(given.substring(0, Math.min(3, given.length())));
+            case "occupations" ->
+                entries.containsKey((given.substring(0, Math.min(3, given.length())) + "00000").substring(0, 5));
+            default -> entries.containsKey(given);
+        };
     }
 
     /** All its codes. */

@@ -25,12 +25,14 @@ final class QualityService {
     private final Database database;
     private final QualityStore store;
     private final CustomerReach reach;
+    private final List<Dictionary> dictionaries;
     private final UnaryOperator<byte[]> mac;
 
-    QualityService(Database database, QualityStore store, UnaryOperator<byte[]> mac) {
+    QualityService(Database database, QualityStore store, List<Dictionary> dictionaries, UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.reach = new CustomerReach(database);
+        this.dictionaries = dictionaries;
         this.mac = mac;
     }
 
@@ -38,7 +40,7 @@ final class QualityService {
         return Future.succeededFuture(Reply.ok(json -> {
             json.writeStartObject();
             json.writeArrayFieldStart("items");
-            for (Dictionary dictionary : Dictionary.ALL) {
+            for (Dictionary dictionary : dictionaries) {
                 json.writeStartObject();
                 dictionary.head(json);
                 json.writeEndObject();

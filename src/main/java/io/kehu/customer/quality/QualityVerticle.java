@@ -8,8 +8,8 @@ import io.kehu.kernel.Kernel;
 public final class QualityVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        QualityService service =
-                new QualityService(kernel.database(), new QualityStore(kernel.database()), kernel::cursorMac);
+        QualityService service = new QualityService(
+                kernel.database(), new QualityStore(kernel.database()), Dictionary.ALL, kernel::cursorMac);
         return Operations.at("customer.quality")
                 .on("listDictionaries", service::dictionaries)
                 .on("getDictionary", service::dictionary)
