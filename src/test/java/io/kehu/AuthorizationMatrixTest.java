@@ -653,6 +653,8 @@ class AuthorizationMatrixTest {
 
     private static void quality(Map<String, Fixture> fixtures) {
         fixtures.put("getDictionary", (cast, relation) -> new Request("/v1/dictionaries/industries"));
+        fixtures.put("createQualityRule", (cast, relation) -> new Request("/v1/quality/rules", """
+                        {"code": "matrix", "weight": 1, "condition": {"field": "age", "to": 17}}"""));
         fixtures.put(
                 "changeQualityRule",
                 (cast, relation) -> new Request("/v1/quality/rules/stale", "{\"weight\": 1}").ifMatch(1));

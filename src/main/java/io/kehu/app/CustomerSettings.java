@@ -4,9 +4,15 @@ package io.kehu.app;
  * Settings of the rooms of customers. Checked here; read by the domain that they are for.
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
+ * @param qualityKeptSeconds for which counts of what is wrong are kept
  */
 record CustomerSettings(
-        Segments segments, Grading grading, Personal personal, Connectors connectors, int statisticsPollMillis) {
+        Segments segments,
+        Grading grading,
+        Personal personal,
+        Connectors connectors,
+        int statisticsPollMillis,
+        int qualityKeptSeconds) {
 
     /**
      * Of live groups of customers.
@@ -84,6 +90,7 @@ record CustomerSettings(
                         connectors.millis("retryMillis", 10, 86_400_000),
                         connectors.millis("maxRetryMillis", 10, 86_400_000),
                         connectors.count("keepDays", "days", 1, 3_650)),
-                root.group("statistics").millis("pollMillis", 20, 55_000));
+                root.group("statistics").millis("pollMillis", 20, 55_000),
+                root.group("quality").count("keptSeconds", "seconds", 0, 86_400));
     }
 }

@@ -1,23 +1,30 @@
 package io.kehu.customer.quality;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.filter.Moment;
 import io.kehu.sql.Where;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a record should be, as data. The words of a rule choose among conditions that are the program's own.
  *
- * @param kind required, past, order, reference, contact or fresh
+ * @param kind required, past, order, reference, contact, fresh or filter
  * @param appliesTo person, organisation, or null for both
  * @param field of the customer, as the contract names it; null for contact and fresh
  * @param other of an order: the field that may not come after; of a reference: the dictionary
  * @param days of fresh: how long a record may stay as it is
+ * @param condition of a filter: what is wrong, as {@code CustomerFilter} of the contract
  * @param weight how much of the score it takes, 1 to 100
  */
 record QualityRule(
@@ -28,6 +35,7 @@ record QualityRule(
         @Nullable String field,
         @Nullable String other,
         @Nullable Integer days,
+        @Nullable ObjectNode condition,
         int weight,
         boolean enabled,
         long version,
@@ -42,7 +50,25 @@ record QualityRule(
             "gender", "c.gender",
             "channel", "c.channel");
 
+    /** A new one, of the kind filter. */
+    static QualityRule draft(UUID id, ObjectNode body) {
+        return new QualityRule(
+                id,
+                body.required("code").textValue(),
+                "filter",
+                body.path("appliesTo").textValue(),
+                null,
+                null,
+                null,
+                (ObjectNode) body.required("condition"),
+                body.required("weight").intValue(),
+                true,
+                1,
+                OffsetDateTime.MIN);
+    }
+
     static QualityRule from(Row row) {
+        String condition = row.getString("condition");
         return new QualityRule(
                 row.getUUID("id"),
                 row.getString("code"),
@@ -51,6 +77,7 @@ record QualityRule(
                 row.getString("field"),
                 row.getString("other"),
                 row.getInteger("days"),
+                condition == null ? null : Json.read(condition),
                 row.getInteger("weight"),
                 row.getBoolean("enabled"),
                 row.getLong("version"),
@@ -58,7 +85,7 @@ record QualityRule(
     }
 
     /** SQL on {@code customer.customer c} that is true where a record fails; values are bound to {@code where}. */
-    String failed(Where where) {
+    String failed(Where where, Moment moment) {
         String column = field == null ? "" : column(field);
         String condition = switch (kind) {
             case "required" -> column + " IS NULL";
@@ -73,11 +100,29 @@ record QualityRule(
                 "NOT EXISTS (SELECT FROM customer.blind b WHERE b.seq = c.seq" + " AND b.kind IN ('phone', 'email'))";
             case "fresh" ->
                 "c.valid_from < kehu.now() - make_interval(days => " + where.bind(days == null ? 0 : days) + "::int)";
+            case "filter" -> filter(where, moment);
             default -> throw new IllegalStateException("a rule of the unknown kind " + kind);
         };
         return appliesTo == null
                 ? "(" + condition + ")"
                 : "(c.kind = '" + kindOfCustomer() + "' AND " + condition + ")";
+    }
+
+    /** Filters bind by question marks, which here are placed one by one. */
+    private String filter(Where where, Moment moment) {
+        List<Object> values = new ArrayList<>();
+        String text = "("
+                + Filter.parse(Objects.requireNonNull(condition), "/condition").sql(moment, values) + ")";
+        StringBuilder bound = new StringBuilder();
+        int next = 0;
+        for (int at = 0; at < text.length(); at++) {
+            if (text.charAt(at) == '?') {
+                bound.append(where.bind(values.get(next++)));
+            } else {
+                bound.append(text.charAt(at));
+            }
+        }
+        return bound.toString();
     }
 
     private String kindOfCustomer() {
@@ -110,6 +155,10 @@ record QualityRule(
         text(json, "other", other);
         if (days != null) {
             json.writeNumberField("days", days);
+        }
+        if (condition != null) {
+            json.writeFieldName("condition");
+            json.writeTree(condition);
         }
         json.writeNumberField("weight", weight);
         json.writeBooleanField("enabled", enabled);

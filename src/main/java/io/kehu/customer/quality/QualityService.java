@@ -4,9 +4,14 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
+import io.kehu.bus.Ids;
+import io.kehu.bus.Json;
+import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.customer.CustomerReach;
+import io.kehu.customer.filter.Filter;
+import io.kehu.customer.quality.QualityStore.Counts;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;
@@ -14,6 +19,7 @@ import io.vertx.core.Future;
 import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 
@@ -21,18 +27,26 @@ import java.util.function.UnaryOperator;
 final class QualityService {
     private static final String READ = "quality:read";
     private static final int WHOLE = 100;
+    private static final int MAX_RULES = 60;
 
     private final Database database;
     private final QualityStore store;
     private final CustomerReach reach;
     private final List<Dictionary> dictionaries;
+    private final int keptSeconds;
     private final UnaryOperator<byte[]> mac;
 
-    QualityService(Database database, QualityStore store, List<Dictionary> dictionaries, UnaryOperator<byte[]> mac) {
+    QualityService(
+            Database database,
+            QualityStore store,
+            List<Dictionary> dictionaries,
+            int keptSeconds,
+            UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.reach = new CustomerReach(database);
         this.dictionaries = dictionaries;
+        this.keptSeconds = keptSeconds;
         this.mac = mac;
     }
 
@@ -87,10 +101,73 @@ final class QualityService {
                                             ? Integer.valueOf(patch.get("days").intValue())
                                             : rule.days());
                         }))
+                        .compose(changed -> store.forget(tx).map(changed))
                         .map(changed -> {
                             tx.event(Event.of("quality.ruleChanged", changed.id(), changed.version(), READ));
                             return Reply.ok(changed::toJson).etag(changed.version());
                         }));
+    }
+
+    /**
+     * A rule in the words of filters. Whoever reads issues sees what it asks about, so it may ask of nothing that takes a right of
+     * its own. Problems: quality.codeTaken, quality.fieldForbidden, quality.tooManyRules, and those of the words of filters.
+     */
+    Future<Reply> createRule(Call call) {
+        QualityRule draft = QualityRule.draft(Ids.next(), call.json());
+        Filter filter = Filter.parse(call.json().required("condition"), "/condition");
+        if (!filter.permissions().isEmpty()) {
+            throw Problem.of("quality.fieldForbidden");
+        }
+        return database.write(
+                call,
+                tx -> store.insert(tx, draft, MAX_RULES)
+                        .compose(made -> store.forget(tx).map(made))
+                        .map(made -> {
+                            tx.event(Event.of("quality.ruleCreated", made.id(), made.version(), READ));
+                            return Reply.created("/v1/quality/rules/" + made.code(), made::toJson)
+                                    .etag(made.version());
+                        }));
+    }
+
+    /**
+     * How many records in scope fail which rule: of whole branches as kept a while ago, else counted now. Who finds the kept
+     * numbers old makes them anew; whoever asks meanwhile is told the old ones, and of when they are.
+     */
+    Future<Reply> summary(Call call) {
+        Principal who = call.principal();
+        boolean whole = who.scope() == Principal.Scope.ALL
+                || (who.scope() == Principal.Scope.BRANCH && who.customers().isEmpty());
+        return inForce(call)
+                .compose(rules -> (whole ? keptOrMade(call, rules) : Future.succeededFuture(Optional.<Counts>empty()))
+                        .compose(
+                                kept -> kept.isPresent() ? Future.succeededFuture(kept.get()) : store.live(call, rules))
+                        .map(counts -> Reply.ok(json -> summary(json, rules, counts))));
+    }
+
+    private Future<Optional<Counts>> keptOrMade(Call call, List<QualityRule> rules) {
+        return store.claim(call, keptSeconds)
+                .compose(claimed -> claimed ? store.keep(call, rules) : Future.succeededFuture())
+                .compose(v -> store.kept(call, rules));
+    }
+
+    private static void summary(JsonGenerator json, List<QualityRule> rules, Counts counts) throws IOException {
+        json.writeStartObject();
+        json.writeStringField("asOf", Json.instant(counts.at()));
+        json.writeNumberField("customers", counts.customers());
+        json.writeArrayFieldStart("rules");
+        int i = 0;
+        for (QualityRule rule : rules) {
+            json.writeStartObject();
+            json.writeStringField("rule", rule.code());
+            json.writeStringField("kind", rule.kind());
+            if (rule.field() != null) {
+                json.writeStringField("field", rule.field());
+            }
+            json.writeNumberField("failing", counts.failing()[i++]);
+            json.writeEndObject();
+        }
+        json.writeEndArray();
+        json.writeEndObject();
     }
 
     /** Problems: customer.notFound. */

@@ -174,4 +174,66 @@ class QualityTest {
         north.get("/v1/dictionaries/regions", "If-None-Match", again.etag()).is(304);
         kehu.anonymous().get("/v1/dictionaries").is(401);
     }
+
+    @Test
+    void aRuleInTheWordsOfFiltersIsHeldAgainstEachRecordOfItsKind() {
+        String code = "child-with-occupation";
+        String rule = """
+                {"code": "child-with-occupation", "weight": 30, "appliesTo": "person",
+                 "condition": {"all": [{"field": "age", "to": 17}, {"field": "occupation", "known": true}]}}""";
+        north.post("/v1/quality/rules", rule).is(403);
+        Answer made = risk.post("/v1/quality/rules", rule).is(201);
+        risk.post("/v1/quality/rules", rule).is(409, "quality.codeTaken");
+        risk.post(
+                        "/v1/quality/rules",
+                        rule.replace("\"age\", \"to\": 17", "\"assets\", \"from\": \"1\"")
+                                .replace(code, "rich"))
+                .is(422, "quality.fieldForbidden");
+        risk.post("/v1/quality/rules", rule.replace("\"age\"", "\"height\"").replace(code, "tall"))
+                .is(400);
+        String child = aCustomer(north, ", \"birthDate\": \"2020-02-03\", \"occupation\": \"20500\"");
+        String grown = whole(north);
+        assertThat(failed(quality(north, child).is(200).at("/issues"))).contains(code);
+        assertThat(failed(quality(north, grown).is(200).at("/issues"))).doesNotContain(code);
+        assertThat(issues(north, "&rule=" + code)).contains(child).doesNotContain(grown);
+        assertThat(issues(south, "&rule=" + code)).doesNotContain(child);
+        risk.patch(made.header("Location"), made.etag(), "{\"enabled\": false}").is(200);
+    }
+
+    private static long failing(Answer summary, String code) {
+        for (JsonNode rule : summary.at("/rules")) {
+            if (rule.get("rule").asText().equals(code)) {
+                return rule.get("failing").asLong();
+            }
+        }
+        throw new AssertionError("no rule " + code);
+    }
+
+    private static Answer summary(Caller who) {
+        return who.get("/v1/quality/summary").is(200);
+    }
+
+    @Test
+    void howManyFailIsToldOfTheCallersScopeAndKeptForBranchesForAWhile() {
+        UUID west = kehu.branch(kehu.headOffice(), "WEST");
+        Caller head = kehu.signIn(kehu.staff(west, "branch-head"));
+        Caller manager = kehu.signIn(kehu.staff(west, "customer-manager"));
+        aCustomer(manager, "");
+        whole(manager);
+        kehu.sql("UPDATE customer.quality_counted SET at = '-infinity'");
+        Answer first = summary(head);
+        assertThat(first.at("/customers").asLong()).isEqualTo(2);
+        assertThat(failing(first, "birth-date-missing")).isEqualTo(1);
+        long all = failing(summary(auditor), "birth-date-missing");
+        assertThat(all).isGreaterThanOrEqualTo(1);
+        // Another is entered: the branch is told the kept number, the manager that of now.
+        aCustomer(manager, "");
+        Answer kept = summary(head);
+        assertThat(kept.at("/asOf")).isEqualTo(first.at("/asOf"));
+        assertThat(failing(kept, "birth-date-missing")).isEqualTo(1);
+        assertThat(failing(summary(manager), "birth-date-missing")).isEqualTo(2);
+        kehu.sql("UPDATE customer.quality_counted SET at = kehu.now() - interval '1 hour'");
+        assertThat(failing(summary(head), "birth-date-missing")).isEqualTo(2);
+        assertThat(failing(summary(auditor), "birth-date-missing")).isEqualTo(all + 1);
+    }
 }
