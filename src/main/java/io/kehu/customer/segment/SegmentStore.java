@@ -167,9 +167,10 @@ final class SegmentStore {
                 .append(where.bind(segment))
                 .append(")");
         if (filter != null) {
-            columns.append(", ").append(bound(where, filter, moment));
+            Moment his = moment.among("ARRAY[customer.root(" + where.bind(customer) + ")]");
+            columns.append(", ").append(bound(where, filter, his));
             filter.each(conditions::add);
-            conditions.forEach(condition -> columns.append(", ").append(bound(where, condition, moment)));
+            conditions.forEach(condition -> columns.append(", ").append(bound(where, condition, his)));
         }
         String sql = "SELECT " + columns + " FROM customer.customer c " + where.sql();
         return database.row(call, sql, where.values(), "customer.notFound").map(row -> {
