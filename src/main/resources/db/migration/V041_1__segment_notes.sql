@@ -5,8 +5,8 @@ ALTER TABLE customer.segment_due ALTER customer_id DROP NOT NULL;
 COMMENT ON COLUMN customer.segment_due.customer_id IS 'null: so many that the segments that read this are asked about everybody';
 
 ALTER TABLE customer.segment_state
-    -- A write that began before this transaction ended saw no segment and noted nothing: it is asked about everybody after the
-    -- last of them.
+    -- Of the transaction that said whom it is about. A write that began before it ended may have noted nothing, so everybody is
+    -- asked about only after the last of these.
     ADD born xid8 NOT NULL DEFAULT pg_current_xact_id(),
     -- Those that were not tried for the longest time come first: one that takes too long holds up no other.
     ADD tried_at timestamptz NOT NULL DEFAULT '-infinity';

@@ -48,9 +48,9 @@ final class SegmentFollowStore {
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
             WHERE s.place IS NOT NULL AND NOT t.catching_up ORDER BY s.id""";
     private static final String BEHIND = """
-            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
+            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at, t.born::text AS born
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
-            WHERE t.catching_up AND s.id = $1 FOR UPDATE OF s""";
+            WHERE t.catching_up AND s.id = $1""";
     private static final String NEXT = """
             UPDATE customer.segment_state SET tried_at = clock_timestamp() WHERE segment_id = (
                 SELECT t.segment_id FROM customer.segment_state t WHERE t.catching_up AND %s
@@ -66,8 +66,11 @@ final class SegmentFollowStore {
     private static final String ALL_BEHIND = """
             UPDATE customer.segment_state t SET catching_up = true FROM customer.segment s
             WHERE s.id = t.segment_id AND s.place IS NOT NULL""";
+    /** Whoever changes the filter waits for no rebuild: it is then another birth, and to be done again. */
     private static final String REBUILT = """
-            UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2 WHERE segment_id = $1""";
+            UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2
+            WHERE segment_id = $1 AND born = $3::text::xid8""";
+
     private static final String SWEEP = """
             DELETE FROM customer.segment_member WHERE (segment_id, customer_id) IN (
                 SELECT m.segment_id, m.customer_id FROM customer.segment_member m
@@ -111,6 +114,9 @@ final class SegmentFollowStore {
 
     /** A segment with its filter. */
     record Followed(UUID id, long version, Filter filter, Set<String> reads) {}
+
+    /** A segment to be asked about everybody, as of the transaction that said so. */
+    record Behind(Followed segment, String born) {}
 
     /** What there is to do. */
     record Look(long waiting, boolean behind) {}
@@ -216,19 +222,22 @@ final class SegmentFollowStore {
         return tx.query(BEHIND_IN, Tuple.of((Object) columns.toArray(String[]::new)));
     }
 
-    /** This segment, held; null where it is not behind any more. */
-    Future<@Nullable Followed> behind(Tx tx, @Nullable UUID id) {
-        return tx.query(BEHIND, Tuple.of(id))
-                .map(rows -> rows.size() == 0 ? null : followed(rows.iterator().next()));
+    /** This segment, and which of its filters it is behind with; null where it is not behind any more. */
+    Future<@Nullable Behind> behind(Tx tx, @Nullable UUID id) {
+        return tx.query(BEHIND, Tuple.of(id)).map(rows -> {
+            Row row = rows.size() == 0 ? null : rows.iterator().next();
+            return row == null ? null : new Behind(followed(row), row.getString("born"));
+        });
     }
 
-    Future<?> rebuild(Tx tx, Followed segment, Moment moment) {
+    Future<?> rebuild(Tx tx, Behind behind, Moment moment) {
+        Followed segment = behind.segment;
         Where where = Where.ofAll();
         where.bind(segment.id);
         where.and("c.deleted_at IS NULL");
         segment.filter.into(where, moment);
         return tx.query(String.format(REBUILD, where.sql()), where.values())
-                .compose(v -> tx.query(REBUILT, Tuple.of(segment.id, moment.now())));
+                .compose(v -> tx.query(REBUILT, Tuple.of(segment.id, moment.now(), behind.born)));
     }
 
     /** So much has changed that every live segment is asked about everybody. */

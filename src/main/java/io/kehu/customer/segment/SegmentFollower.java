@@ -205,9 +205,10 @@ final class SegmentFollower {
 
     private Future<?> rebuild(Tx tx, @Nullable UUID id) {
         return store.behind(tx, id)
-                .compose(segment -> segment == null
+                .compose(behind -> behind == null
                         ? Future.succeededFuture()
-                        : store.rebuild(tx, segment, moment()).map(v -> {
+                        : store.rebuild(tx, behind, moment()).map(v -> {
+                            Followed segment = behind.segment();
                             // Without the numbers: they are of the whole bank, and tell what the filter asks.
                             tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
                             return null;
