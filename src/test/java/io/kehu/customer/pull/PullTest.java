@@ -106,13 +106,16 @@ class PullTest {
         return operator.get(connector.path() + "/pull").is(200);
     }
 
+    /** When the newest run has ended so. */
     private static Answer awaited(TestConnector connector, String state) {
         await().atMost(Duration.ofSeconds(20))
                 .pollInterval(Duration.ofMillis(20))
                 .until(() -> {
-                    Answer now = pull(connector);
-                    return now.at("/state").asText().equals(state)
-                            && !runs(connector).isEmpty();
+                    List<JsonNode> runs = runs(connector);
+                    String outcome = state.equals("waiting") ? "done" : "failed";
+                    return !runs.isEmpty()
+                            && runs.get(0).get("outcome").asText().equals(outcome)
+                            && pull(connector).at("/state").asText().equals(state);
                 });
         return pull(connector);
     }

@@ -6,11 +6,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -18,6 +20,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class QualityTest {
+    private static final AtomicInteger NEXT = new AtomicInteger();
+
     private static TestKehu kehu;
     private static Caller north;
     private static Caller south;
@@ -45,10 +49,12 @@ class QualityTest {
                 .asText();
     }
 
+    /** Each with a phone and a birth date of his own, so that none is taken for another. */
     private static String whole(Caller who) {
+        int n = NEXT.incrementAndGet();
         return aCustomer(who, """
-                , "birthDate": "1980-02-03", "gender": "male", "regionCode": "110105", "occupation": "20500",
-                "customerSince": "2010-01-01", "phones": [{"number": "13800000002"}]""");
+                , "birthDate": "%s", "gender": "male", "regionCode": "110105", "occupation": "20500",
+                "customerSince": "2010-01-01", "phones": [{"number": "%d"}]""".formatted(LocalDate.of(1980, 2, 3).plusDays(n), 13_800_100_000L + n));
     }
 
     private static Answer quality(Caller who, String customer) {
