@@ -351,6 +351,7 @@ class AuthorizationMatrixTest {
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
+        enrichments(fixtures);
         merges(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
@@ -869,6 +870,74 @@ class AuthorizationMatrixTest {
                         RETURNING id""", p).get(0).get("id"));
     }
 
+    private static void enrichments(Map<String, Fixture> fixtures) {
+        String sources = "/v1/enrichment-sources";
+        String path = "/v1/enrichment-proposals/";
+        fixtures.put("listEnrichmentSources", (cast, relation) -> new Request(sources).mustShow(PAGE));
+        fixtures.put("createEnrichmentSource", (cast, relation) -> new Request(sources, """
+                {"code": "new-one", "name": "矩阵", "host": "matrix.example", "path": "/{name}", "fields": [{"field": "name", "pointer": "/name"}]}"""));
+        fixtures.put("getEnrichmentSource", (cast, relation) -> new Request(sources + "/" + PAGE));
+        fixtures.put(
+                "changeEnrichmentSource",
+                (cast, relation) -> new Request(sources + "/" + PAGE, "{\"name\": \"改名\"}").ifMatch(1));
+        fixtures.put(
+                "startEnrichment",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + organisationOf(cast.people.get(relation)) + "/enrichments",
+                        "{\"sourceId\": \"" + PAGE + "\"}"));
+        fixtures.put(
+                "listEnrichmentProposals",
+                (cast, relation) -> new Request("/v1/enrichment-proposals?limit=200")
+                        .mustShow(proposalOf(cast.people.get(relation))));
+        fixtures.put(
+                "getEnrichmentProposal", (cast, relation) -> new Request(path + proposalOf(cast.people.get(relation))));
+        fixtures.put(
+                "acceptEnrichmentProposal",
+                (cast, relation) -> new Request(path + proposalOf(cast.people.get(relation)) + "/accept")
+                        .ifMatch(version("customer.customer", organisationOf(cast.people.get(relation)))));
+        fixtures.put(
+                "rejectEnrichmentProposal",
+                (cast, relation) ->
+                        new Request(path + proposalOf(cast.people.get(relation)) + "/reject", "{\"why\": \"矩阵\"}"));
+    }
+
+    /** An organisation that this member of staff looks after. */
+    private static UUID organisationOf(UUID person) {
+        return ORGANISATIONS.computeIfAbsent(
+                person,
+                p -> UUID.fromString(kehu.signIn(DemoStaff.id("marketing"))
+                        .post("/v1/customers", """
+                {"kind": "organisation", "name": "矩阵公司", "branchId": "%s", "managerId": "%s"}""".formatted(
+                                        kehu.value("SELECT branch_id FROM iam.staff WHERE id = ?", p), p))
+                        .is(201)
+                        .at("/id")
+                        .asText()));
+    }
+
+    /** What a page says of that organisation. */
+    private static UUID proposalOf(UUID person) {
+        return PROPOSALS.computeIfAbsent(person, p -> {
+            UUID customer = organisationOf(p);
+            Map<String, Object> key = kehu.sql(
+                            "SELECT epoch, wrapped FROM kehu.data_key WHERE subject_id = ?", customer)
+                    .get(0);
+            byte[] value = kehu.vault()
+                    .seal(
+                            kehu.vault().key(customer, (Integer) key.get("epoch"), (byte[]) key.get("wrapped")),
+                            "customer.enrichment_proposal",
+                            "C2",
+                            "矩阵新公司".getBytes(StandardCharsets.UTF_8));
+            return (UUID) kehu.sql(
+                            "INSERT INTO customer.enrichment_proposal (id, customer_id, source_id, field, value)"
+                                    + " VALUES (uuidv7(), ?, ?, 'name', ?) RETURNING id",
+                            customer,
+                            PAGE,
+                            value)
+                    .get(0)
+                    .get("id");
+        });
+    }
+
     private static void rights(Map<String, Fixture> fixtures) {
         String spare = "/v1/roles/matrix-spare";
         fixtures.put("getRole", (cast, relation) -> new Request(spare));
@@ -1119,6 +1188,9 @@ class AuthorizationMatrixTest {
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
     private static final UUID RULE = Ids.next();
+    private static final UUID PAGE = Ids.next();
+    private static final Map<UUID, UUID> ORGANISATIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> PROPOSALS = new ConcurrentHashMap<>();
     private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
     private static final Map<UUID, UUID> TWINS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> MERGES = new ConcurrentHashMap<>();
@@ -1311,6 +1383,9 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 INSERT INTO customer.grading_rule (id, kind, name, condition, priority, result)
                 VALUES (?, 'class', '矩阵', ?::jsonb, 1, 'A')""", RULE, CONDITION);
+        kehu.sql("""
+                INSERT INTO customer.enrichment_source (id, code, name, host, path, fields, enabled)
+                VALUES (?, 'matrix', '矩阵', 'matrix.example', '/{name}', '[{"field": "name", "pointer": "/name"}]', true)""", PAGE);
     }
 
     @BeforeAll
@@ -1326,7 +1401,8 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000",
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
                 "KEHU_RATE_LOGIN_PER_MINUTE", "100000",
-                "KEHU_AUTH_CODES_PER_HOUR", "1000"));
+                "KEHU_AUTH_CODES_PER_HOUR", "1000",
+                "KEHU_ENRICHMENT_HOSTS", "matrix.example"));
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));

@@ -1,11 +1,19 @@
 package io.kehu.app;
 
+import java.util.List;
+
 /**
  * Settings of the rooms of customers. Checked here; read by the domain that they are for.
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
  */
-record CustomerSettings(Segments segments, Grading grading, Personal personal, int statisticsPollMillis) {
+record CustomerSettings(
+        Segments segments,
+        Grading grading,
+        Personal personal,
+        Duplicates duplicates,
+        Enrichment enrichment,
+        int statisticsPollMillis) {
 
     /**
      * Of live groups of customers.
@@ -34,10 +42,37 @@ record CustomerSettings(Segments segments, Grading grading, Personal personal, i
      */
     public record Personal(int perDay, int graceDays, int pollMillis, int keepDays) {}
 
+    /**
+     * Of customers who may be there twice.
+     *
+     * @param blockMax customers who share a key and are still compared
+     * @param bucketRows customers of one pass of a scan
+     * @param atOnce changes that are looked at one by one
+     * @param unaskedRows customers up to which a scan of all begins unasked
+     * @param calmMillis without changes until a scan that many of them want begins
+     * @param pollMillis between two looks for that
+     */
+    public record Duplicates(
+            int blockMax, int bucketRows, int atOnce, int unaskedRows, int calmMillis, int pollMillis) {}
+
+    /**
+     * Of public pages.
+     *
+     * @param hosts that may be called
+     * @param userAgent begins with the product token
+     * @param perHostPerMinute calls
+     * @param waitMillis for a turn
+     * @param robotsMinutes a robots.txt counts, at most a day
+     */
+    public record Enrichment(
+            List<String> hosts, String userAgent, int perHostPerMinute, int waitMillis, int robotsMinutes) {}
+
     static CustomerSettings from(SettingsTree root) {
         SettingsTree segments = root.group("segments");
         SettingsTree grading = root.group("grading");
         SettingsTree erasure = root.group("erasure");
+        SettingsTree duplicates = root.group("duplicates");
+        SettingsTree enrichment = root.group("enrichment");
         return new CustomerSettings(
                 new Segments(
                         segments.millis("pollMillis", 20, 10_000),
@@ -51,6 +86,25 @@ record CustomerSettings(Segments segments, Grading grading, Personal personal, i
                         erasure.count("graceDays", "days", 1, 3_650),
                         erasure.millis("pollMillis", 50, 86_400_000),
                         root.group("backup").count("keepDays", "days", 1, 36_500)),
+                new Duplicates(
+                        duplicates.count("blockMax", "customers", 2, 1_000),
+                        duplicates.count("bucketRows", "customers", 100, 1_000_000),
+                        duplicates.count("atOnce", "customers", 0, 1_000),
+                        duplicates.count("unaskedRows", "customers", 0, 100_000_000),
+                        duplicates.millis("calmMillis", 50, 3_600_000),
+                        duplicates.millis("pollMillis", 50, 3_600_000)),
+                new Enrichment(
+                        enrichment.list(
+                                "hosts",
+                                "[a-z0-9.-]{1,253}(:[0-9]{1,5})?",
+                                "servers in lower case, with a port where it is not 443"),
+                        enrichment.matching(
+                                "userAgent",
+                                "[A-Za-z_-]{1,40}([ /][ -~]{0,150})?",
+                                "a product token of letters, then anything printable"),
+                        enrichment.count("perHostPerMinute", "calls", 1, 6_000),
+                        enrichment.millis("waitMillis", 0, 10_000),
+                        enrichment.count("robotsMinutes", "minutes", 1, 1_440)),
                 root.group("statistics").millis("pollMillis", 20, 55_000));
     }
 }
