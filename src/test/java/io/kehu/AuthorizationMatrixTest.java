@@ -12,6 +12,7 @@ import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
 import io.kehu.customer.Customer;
+import io.kehu.customer.connector.TestConnector;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
@@ -348,6 +349,8 @@ class AuthorizationMatrixTest {
         segments(fixtures);
         relations(fixtures);
         documents(fixtures);
+        connectors(fixtures);
+        quality(fixtures);
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
@@ -647,6 +650,76 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void quality(Map<String, Fixture> fixtures) {
+        fixtures.put("getDictionary", (cast, relation) -> new Request("/v1/dictionaries/industries"));
+        fixtures.put("createQualityRule", (cast, relation) -> new Request("/v1/quality/rules", """
+                        {"code": "matrix", "weight": 1, "condition": {"field": "age", "to": 17}}"""));
+        fixtures.put(
+                "changeQualityRule",
+                (cast, relation) -> new Request("/v1/quality/rules/stale", "{\"weight\": 1}").ifMatch(1));
+        // They were entered without a date of birth.
+        fixtures.put(
+                "listQualityIssues",
+                (cast, relation) -> new Request("/v1/quality/issues?limit=200&rule=birth-date-missing")
+                        .mustShow(customerOf(cast.people.get(relation))));
+        fixtures.put(
+                "createCleaning",
+                (cast, relation) ->
+                        new Request("/v1/quality/cleanings", "{\"action\": \"tidy-text\", \"dryRun\": true}"));
+        fixtures.put(
+                "getCleaning",
+                (cast, relation) -> new Request("/v1/quality/cleanings/" + cleaningOf(cast.people.get(relation))));
+        fixtures.put(
+                "cancelCleaning",
+                (cast, relation) ->
+                        new Request("/v1/quality/cleanings/" + cleaningOf(cast.people.get(relation)) + "/cancel"));
+        fixtures.put(
+                "getCustomerQuality",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/quality"));
+    }
+
+    private static void connectors(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "createConnector",
+                (cast, relation) -> new Request("/v1/connectors", TestConnector.draft("another", "another")));
+        fixtures.put("getConnector", (cast, relation) -> new Request(connector().path()));
+        fixtures.put(
+                "changeConnector",
+                (cast, relation) -> new Request(connector().path(), "{\"enabled\": false}").ifMatch(1));
+        fixtures.put(
+                "renewConnectorSecret",
+                (cast, relation) -> new Request(connector().path() + "/secret"));
+        fixtures.put("deliver", (cast, relation) -> {
+            TestConnector.Signed signed = connector().signed(kehu, "[{\"id\": \"1\", \"name\": \"矩阵\"}]");
+            return new Request(connector().path() + "/deliveries", signed.body(), signed.headers(), null, null);
+        });
+        fixtures.put(
+                "listDeliveries", (cast, relation) -> new Request(connector().path() + "/deliveries"));
+        fixtures.put("getConnectorPull", (cast, relation) -> new Request(pull()));
+        fixtures.put(
+                "putConnectorPull", (cast, relation) -> new Request(connector().path() + "/pull", PULL));
+        fixtures.put("removeConnectorPull", (cast, relation) -> new Request(pull()));
+        fixtures.put("startConnectorPull", (cast, relation) -> new Request(pull() + "/runs"));
+        fixtures.put("listPullRuns", (cast, relation) -> new Request(connector().path() + "/pull/runs"));
+        fixtures.put(
+                "listConnectorErrors",
+                (cast, relation) -> new Request(connector().path() + "/errors"));
+    }
+
+    /** Of a connector of its own, whose source nobody asks. */
+    private static String pull() {
+        return PULLS.computeIfAbsent("matrix", name -> {
+            Caller owner = kehu.caller("operator");
+            String path = TestConnector.create(owner, "pulled", "pulled").path() + "/pull";
+            owner.send("PUT", path, PULL).is(200);
+            return path;
+        });
+    }
+
+    private static TestConnector connector() {
+        return CONNECTORS.computeIfAbsent("matrix", name -> TestConnector.create(kehu.caller("operator"), name, name));
     }
 
     private static void documents(Map<String, Fixture> fixtures) {
@@ -1199,6 +1272,11 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
+    private static final Map<String, String> PULLS = new ConcurrentHashMap<>();
+    private static final String PULL = """
+            {"url": "https://source.invalid/", "format": "json", "intervalMinutes": 60, "enabled": false}""";
+    private static final Map<UUID, UUID> CLEANINGS = new ConcurrentHashMap<>();
+    private static final Map<String, TestConnector> CONNECTORS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();
@@ -1273,6 +1351,16 @@ class AuthorizationMatrixTest {
                 person, p -> (UUID) kehu.sql("""
                         INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
                         VALUES (uuidv7(), 'customer.import', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day')
+                        RETURNING id""", p).get(0).get("id"));
+    }
+
+    /** A cleaning of this member of staff that begins tomorrow. */
+    private static UUID cleaningOf(UUID person) {
+        return CLEANINGS.computeIfAbsent(
+                person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.cleaning', '{"action": "tidy-text", "dryRun": true}', ?, '{}', 'test', 'test', 'test',
+                            kehu.now() + interval '1 day')
                         RETURNING id""", p).get(0).get("id"));
     }
 
@@ -1402,7 +1490,8 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
                 "KEHU_RATE_LOGIN_PER_MINUTE", "100000",
                 "KEHU_AUTH_CODES_PER_HOUR", "1000",
-                "KEHU_ENRICHMENT_HOSTS", "matrix.example"));
+                "KEHU_ENRICHMENT_HOSTS", "matrix.example",
+                "KEHU_CONNECTORS_HOSTS", "source.invalid"));
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));

@@ -6,6 +6,7 @@ import java.util.List;
  * Settings of the rooms of customers. Checked here; read by the domain that they are for.
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
+ * @param qualityKeptSeconds for which counts of what is wrong are kept
  */
 record CustomerSettings(
         Segments segments,
@@ -13,7 +14,9 @@ record CustomerSettings(
         Personal personal,
         Duplicates duplicates,
         Enrichment enrichment,
-        int statisticsPollMillis) {
+        Connectors connectors,
+        int statisticsPollMillis,
+        int qualityKeptSeconds) {
 
     /**
      * Of live groups of customers.
@@ -67,12 +70,35 @@ record CustomerSettings(
     public record Enrichment(
             List<String> hosts, String userAgent, int perHostPerMinute, int waitMillis, int robotsMinutes) {}
 
+    /**
+     * Of systems that tell what they know of customers.
+     *
+     * @param pollMillis between two looks for sources that are due
+     * @param leaseMillis until one that a dead node was asking is asked anew
+     * @param rowsPerAnswer taken of one answer
+     * @param answersPerRun taken in one run
+     * @param attempts that fail in a row until a source is asked no more
+     * @param retryMillis until the second attempt
+     * @param maxRetryMillis between two attempts
+     * @param keepDays for which runs and deliveries are remembered
+     */
+    public record Connectors(
+            int pollMillis,
+            int leaseMillis,
+            int rowsPerAnswer,
+            int answersPerRun,
+            int attempts,
+            int retryMillis,
+            int maxRetryMillis,
+            int keepDays) {}
+
     static CustomerSettings from(SettingsTree root) {
         SettingsTree segments = root.group("segments");
         SettingsTree grading = root.group("grading");
         SettingsTree erasure = root.group("erasure");
         SettingsTree duplicates = root.group("duplicates");
         SettingsTree enrichment = root.group("enrichment");
+        SettingsTree connectors = root.group("connectors");
         return new CustomerSettings(
                 new Segments(
                         segments.millis("pollMillis", 20, 10_000),
@@ -105,6 +131,16 @@ record CustomerSettings(
                         enrichment.count("perHostPerMinute", "calls", 1, 6_000),
                         enrichment.millis("waitMillis", 0, 10_000),
                         enrichment.count("robotsMinutes", "minutes", 1, 1_440)),
-                root.group("statistics").millis("pollMillis", 20, 55_000));
+                new Connectors(
+                        connectors.millis("pollMillis", 20, 3_600_000),
+                        connectors.millis("leaseMillis", 10_000, 3_600_000),
+                        connectors.count("rowsPerAnswer", "rows", 1, 10_000),
+                        connectors.count("answersPerRun", "answers", 1, 100_000),
+                        connectors.count("attempts", "attempts", 1, 100),
+                        connectors.millis("retryMillis", 10, 86_400_000),
+                        connectors.millis("maxRetryMillis", 10, 86_400_000),
+                        connectors.count("keepDays", "days", 1, 3_650)),
+                root.group("statistics").millis("pollMillis", 20, 55_000),
+                root.group("quality").count("keptSeconds", "seconds", 0, 86_400));
     }
 }

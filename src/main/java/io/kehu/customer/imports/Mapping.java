@@ -13,10 +13,12 @@ import java.time.format.ResolverStyle;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * What a row of a file says of a customer, as {@code ImportMapping} of the contract describes it. Only the fields that the
  * contract lists can be reached; a cell is text and nothing else, whatever it begins with. Pure.
  */
-final class Mapping {
+public final class Mapping {
     /** The number of the row instead of a column. */
     private static final String ROW = "#row";
 
@@ -39,6 +41,7 @@ final class Mapping {
     private final String kind;
     private final List<Source> sources = new ArrayList<>();
     private final List<String> documentTypes = new ArrayList<>();
+    private List<String> header = List.of();
     private int width;
     private boolean typed;
     private int[] documentColumns = new int[0];
@@ -89,10 +92,10 @@ final class Mapping {
      * @param columns which column a pointer into the draft stands for
      * @param faults found while reading; pointers into the draft
      */
-    record Reading(
+    public record Reading(
             long line, ObjectNode draft, Set<String> defaults, Map<String, String> columns, List<FieldError> faults) {
         /** The column a fault lies in; empty for the row as a whole. */
-        String column(String pointer) {
+        public String column(String pointer) {
             for (String at = pointer; !at.isEmpty(); at = at.substring(0, at.lastIndexOf('/'))) {
                 String column = columns.get(at);
                 if (column != null) {
@@ -148,7 +151,37 @@ final class Mapping {
         return json.path("encoding").asText("");
     }
 
-    boolean has(String field) {
+    /**
+     * The same for rows whose cells have names: {@link #read(long, UnaryOperator)} then.
+     *
+     * @throws Problem {@code request.invalid}
+     */
+    public static Mapping named(ObjectNode json) {
+        Mapping mapping = of(json);
+        Set<String> names = new LinkedHashSet<>();
+        mapping.sources.forEach(source -> source.names.forEach(name -> names.add(name.strip())));
+        json.path("documents")
+                .forEach(document -> names.add(document.path("column").asText().strip()));
+        String external = json.path("externalId").path("column").asText("").strip();
+        if (!external.isEmpty() && !external.equals(ROW)) {
+            names.add(external);
+        }
+        mapping.header = List.copyOf(names);
+        mapping.bind(mapping.header, false);
+        return mapping;
+    }
+
+    /**
+     * What a row says; after {@link #named}.
+     *
+     * @param number of the row, from 1
+     * @param cell what stands under a name; empty for nothing
+     */
+    public Reading read(long number, UnaryOperator<String> cell) {
+        return read(new CsvRows.Row(number, header.stream().map(cell).toArray(String[]::new), 0, 0, -1), number);
+    }
+
+    public boolean has(String field) {
         return sources.stream().anyMatch(source -> source.field.equals(field));
     }
 
