@@ -164,6 +164,9 @@ final class ImportWork {
                     List<Entry> entries = new ArrayList<>();
                     long number = first;
                     for (CsvRows.Row row : batch.rows()) {
+                        if (Mapping.isWatermark(row)) {
+                            continue;
+                        }
                         Mapping.Reading reading = task.mapping.read(row, ++number);
                         if (reading.faults().isEmpty()) {
                             reading.faults().addAll(Input.faults(shape, reading.draft(), false));

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
+import io.kehu.customer.bulk.CellText;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
@@ -309,9 +310,20 @@ final class Mapping {
 
     /** Without blanks around it, and without the apostrophe that exports put before what a spreadsheet would calculate. */
     private static String cell(CsvRows.Row row, int column) {
-        String cell = row.get(column).strip();
-        return cell.length() > 1 && cell.charAt(0) == '\'' && "=+-@".indexOf(cell.charAt(1)) >= 0
-                ? cell.substring(1)
-                : cell;
+        return CellText.plain(row.get(column).strip());
+    }
+
+    /** Whether it is the last line of a file that was exported here. */
+    static boolean isWatermark(CsvRows.Row row) {
+        String[] cells = row.fields();
+        if (cells.length == 0 || !CellText.isWatermark(cells[0])) {
+            return false;
+        }
+        for (int i = 1; i < cells.length; i++) {
+            if (!cells[i].isEmpty()) {
+                return false;
+            }
+        }
+        return true;
     }
 }
