@@ -655,6 +655,11 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request(
                         "/v1/exports", "{\"columns\": [\"name\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
         fixtures.put(
+                "createAnalysisExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"tier\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
                 "listExports",
                 (cast, relation) ->
                         new Request("/v1/exports?limit=200").mustShow(exportOf(cast.people.get(relation), false)));
@@ -686,7 +691,7 @@ class AuthorizationMatrixTest {
                         VALUES (uuidv7(), 'customer.export', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day') RETURNING id)
                     INSERT INTO customer.export (id, kind, maker_id, branch_id, job_id, request, purpose, counted, newest, reach)
                     SELECT job.id, CASE WHEN s.roles && '{analyst,risk}' THEN 'analysis' ELSE 'customers' END, s.id, s.branch_id, job.id,
-                        '{"format": "csv", "columns": ["number"]}', 'service', 1, 1,
+                        '{"format": "csv", "columns": ["kind"]}', 'service', 1, 1,
                         sha256(convert_to(t.scope || E'\n[' || (SELECT coalesce(string_agg(b::text, ', ' ORDER BY b), '') FROM unnest(t.branch_ids) b)
                             || E']\n[]', 'UTF8'))
                     FROM job, iam.staff s, iam.standing(s.id) t WHERE s.id = ?""", person, person);
@@ -1075,6 +1080,11 @@ class AuthorizationMatrixTest {
                 "createExport@finance",
                 (cast, relation) -> new Request(
                         "/v1/exports", "{\"columns\": [\"assets\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"assetsBand\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
         fixtures.put(
                 "createExport@unmask",
                 (cast, relation) -> new Request(

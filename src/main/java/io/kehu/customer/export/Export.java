@@ -120,6 +120,33 @@ record Export(
                 + id.toString().substring(24) + "." + format();
     }
 
+    /** What its columns need beside. */
+    private Set<String> permissions() {
+        Set<String> permissions = new TreeSet<>();
+        for (JsonNode name : request.path("columns")) {
+            String needed = kind.equals(ANALYSIS)
+                    ? AnalysisColumn.named(name.asText()).permission()
+                    : Customer.FINANCE.contains(name.asText()) ? "customer:finance" : null;
+            if (needed != null) {
+                permissions.add(needed);
+            }
+        }
+        if (!unmask().isEmpty()) {
+            permissions.add("customer:unmask");
+        }
+        return permissions;
+    }
+
+    List<AnalysisColumn> classes() {
+        return classes(request);
+    }
+
+    static List<AnalysisColumn> classes(ObjectNode request) {
+        List<AnalysisColumn> classes = new ArrayList<>();
+        request.path("columns").forEach(name -> classes.add(AnalysisColumn.named(name.asText())));
+        return classes;
+    }
+
     /** The scope of somebody as one value: another one where anything about it is another. */
     static String reach(Principal who) {
         TreeSet<UUID> branches = new TreeSet<>(who.branchIds());
@@ -130,8 +157,7 @@ record Export(
     /** Fails with {@code export.rightsChanged}, where somebody may no longer have what is in the file. */
     void mustBeOpenTo(Principal who) {
         boolean open = who.may(permission(kind))
-                && (unmask().isEmpty() || who.may("customer:unmask"))
-                && columns().stream().allMatch(c -> !Customer.FINANCE.contains(c.name()) || who.may("customer:finance"))
+                && permissions().stream().allMatch(who::may)
                 && filter().permissions().stream().allMatch(who::may)
                 && reach.equals(reach(who));
         if (!open) {

@@ -20,7 +20,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The bytes of one export, page by page. One call at a time. */
-final class ExportFile {
+final class ExportFile implements ExportWork.Pieces {
     /** How many customers more than were counted, to the hundred and beside, may fit when the file is written. */
     private static final int GROWTH_PERCENT = 1;
 
@@ -65,13 +65,13 @@ final class ExportFile {
         this.writer = RowWriter.of(export.format(), export.encoding(), export.id(), out);
     }
 
-    /** Rows so far. */
-    long rows() {
+    @Override
+    public long rows() {
         return rows;
     }
 
-    /** The next piece; null after the last. */
-    Future<@Nullable Buffer> next() {
+    @Override
+    public Future<@Nullable Buffer> next() {
         if (over) {
             return Future.succeededFuture();
         }

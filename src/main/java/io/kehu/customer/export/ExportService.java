@@ -87,6 +87,18 @@ final class ExportService {
         return ask(call, Export.CUSTOMERS, full, readable ? bounds.documentRows : bounds.maxRows);
     }
 
+    /**
+     * Asks for a file that names nobody. Problems: customer.fieldForbidden, export.tooManyRows, export.quota.
+     */
+    Future<Reply> createAnalysis(Call call) {
+        for (AnalysisColumn column : Export.classes(call.json())) {
+            if (column.permission() != null && !call.principal().may(column.permission())) {
+                throw Problem.of("customer.fieldForbidden", column.name());
+            }
+        }
+        return ask(call, Export.ANALYSIS, false, bounds.maxRows);
+    }
+
     private Future<Reply> ask(Call asked, String kind, boolean full, int maxRows) {
         ObjectNode request = asked.json().deepCopy();
         String purpose = request.remove("purpose").textValue();

@@ -22,9 +22,13 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
+import java.time.LocalDate;
 import java.time.OffsetDateTime;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.UUID;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** SQL of exports: who is in them, what they came to, and who has asked for how much. */
@@ -128,6 +132,30 @@ final class ExportStore {
     Future<RowSet<Row>> page(Call call, Where where, int limit) {
         return database.query(
                 call, CUSTOMERS + where.sql() + " ORDER BY c.seq LIMIT " + where.bind((long) limit), where.values());
+    }
+
+    /**
+     * How many are alike in all the classes, of one moment: a row for each group of so many at least, with its number {@code n}; and
+     * one without classes whose {@code n} is not above zero, for those who are left out.
+     */
+    Future<RowSet<Row>> groups(Call call, Where where, List<AnalysisColumn> classes, LocalDate today, int smallest) {
+        String date = where.bind(today);
+        StringBuilder columns = new StringBuilder();
+        for (int i = 0; i < classes.size(); i++) {
+            columns.append(classes.get(i).sql().replace("#today", date))
+                    .append(" AS g")
+                    .append(i)
+                    .append(", ");
+        }
+        String names = IntStream.range(0, classes.size()).mapToObj(i -> "g" + i).collect(Collectors.joining(", "));
+        String none = names.replaceAll("g[0-9]+", "NULL");
+        String least = where.bind((long) smallest);
+        String sql = """
+                WITH alike AS MATERIALIZED (
+                    SELECT %s count(*) AS n FROM customer.customer c %s AND %s::date IS NOT NULL GROUP BY %s)
+                SELECT %s, n FROM alike WHERE n >= %s
+                UNION ALL SELECT %s, -coalesce(sum(n), 0)::bigint FROM alike WHERE n < %s""".formatted(columns, where.sql(), date, names, names, least, none, least);
+        return database.query(call, sql, where.values());
     }
 
     /** Opens a ciphertext, so call it from a worker. */

@@ -33,6 +33,7 @@ public final class ExportVerticle implements Domain {
                 kernel::cursorMac);
         return Operations.at("customer.export")
                 .on("createExport", service::create)
+                .on("createAnalysisExport", service::createAnalysis)
                 .on("listExports", service::list)
                 .on("getExport", service::get)
                 .on("cancelExport", service::cancel)
@@ -49,6 +50,7 @@ public final class ExportVerticle implements Domain {
                 kernel.clock(),
                 ZoneId.of(kernel.text("zone")),
                 kernel.number("exports.pageRows"),
-                kernel.number("exports.fileHours"));
+                kernel.number("exports.fileHours"),
+                kernel.number("exports.smallestGroup"));
     }
 }

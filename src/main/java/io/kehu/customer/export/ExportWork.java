@@ -16,9 +16,11 @@ import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
 import java.time.ZoneId;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +43,7 @@ final class ExportWork {
     private final ZoneId zone;
     private final int pageRows;
     private final int fileHours;
+    private final int smallestGroup;
 
     ExportWork(
             ExportStore store,
@@ -50,7 +53,8 @@ final class ExportWork {
             Clock clock,
             ZoneId zone,
             int pageRows,
-            int fileHours) {
+            int fileHours,
+            int smallestGroup) {
         this.store = store;
         this.blobs = blobs;
         this.vault = vault;
@@ -59,6 +63,21 @@ final class ExportWork {
         this.zone = zone;
         this.pageRows = pageRows;
         this.fileHours = fileHours;
+        this.smallestGroup = smallestGroup;
+    }
+
+    /** What a file is written of. */
+    interface Pieces {
+        /** The next bytes, null after the last; one call at a time. */
+        Future<@Nullable Buffer> next();
+
+        /** In the file so far. */
+        long rows();
+
+        /** Customers who were left out. */
+        default long suppressed() {
+            return 0;
+        }
     }
 
     /** Fails with {@code export.rightsChanged}, {@code export.grew}, {@code job.gaveUp}. */
@@ -95,23 +114,28 @@ final class ExportWork {
         String watermark = CellText.watermark(
                 export.id().toString(),
                 run.principal().name() + " " + Json.instant(clock.now()) + " " + export.purpose());
-        ExportFile file = new ExportFile(run, export, store, moment, watermark, password, pageRows);
+        Pieces file = export.kind().equals(Export.ANALYSIS)
+                ? new AnalysisFile(run, export, store, moment, watermark, smallestGroup)
+                : new ExportFile(run, export, store, moment, watermark, password, pageRows);
         Blobs.Draft draft = Blobs.Draft.of(
                 export.makerId(), PURPOSE, Export.permission(export.kind()), export.fileName(), MAX_BYTES);
-        return blobs.write(draft, new Pulled(file::next)).compose(made -> keep(run, export, made, file.rows()));
+        return blobs.write(draft, new Pulled(file::next)).compose(made -> keep(run, export, made, file));
     }
 
     /** The file, its request and the end of the work become one in one transaction. */
-    private Future<Void> keep(JobRun run, Export export, Blobs.Facts made, long rows) {
+    private Future<Void> keep(JobRun run, Export export, Blobs.Facts made, Pieces written) {
+        long rows = written.rows();
         String id = export.id().toString();
-        return run.chunk(tx -> store.file(tx, export, made, rows, 0, fileHours).map(v -> {
-            Event event = Event.of("export.made", export.id(), 1, Export.READ)
-                    .within(export.branchId(), export.makerId())
-                    .with("rows", rows);
-            Database.Chunk audited =
-                    new Database.Chunk("export", rows, ExportStore.bytes(made.sha256()), id, id, event);
-            return new JobRun.Step(audited, run.position().put("file", true), new JobRun.Progress(rows, rows, 0, rows));
-        }));
+        return run.chunk(tx -> store.file(tx, export, made, rows, written.suppressed(), fileHours)
+                .map(v -> {
+                    Event event = Event.of("export.made", export.id(), 1, Export.READ)
+                            .within(export.branchId(), export.makerId())
+                            .with("rows", rows);
+                    Database.Chunk audited =
+                            new Database.Chunk("export", rows, ExportStore.bytes(made.sha256()), id, id, event);
+                    return new JobRun.Step(
+                            audited, run.position().put("file", true), new JobRun.Progress(rows, rows, 0, rows));
+                }));
     }
 
     // ---- files whose time is over

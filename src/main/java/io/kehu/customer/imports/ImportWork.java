@@ -119,6 +119,7 @@ final class ImportWork {
                 .map(rows -> {
                     try {
                         mapping.bind(rows.header(), rows instanceof SheetRows);
+                        ImportService.mustMayFill(run.principal(), mapping);
                     } catch (Problem problem) {
                         rows.close();
                         throw problem;
@@ -164,7 +165,7 @@ final class ImportWork {
                     List<Entry> entries = new ArrayList<>();
                     long number = first;
                     for (CsvRows.Row row : batch.rows()) {
-                        if (Mapping.isWatermark(row)) {
+                        if (task.mapping.passesOver(row)) {
                             continue;
                         }
                         Mapping.Reading reading = task.mapping.read(row, ++number);
