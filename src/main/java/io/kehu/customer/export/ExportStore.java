@@ -72,6 +72,11 @@ final class ExportStore {
     private static final String DROP =
             "UPDATE customer.export_file SET blob_id = NULL WHERE export_id = $1 AND blob_id = $2 RETURNING export_id";
 
+    /** Passwords of archives that will never be. */
+    private static final String FORGET_SECRETS = """
+            DELETE FROM customer.export_secret s USING customer.export e, kehu.job j
+            WHERE e.id = s.export_id AND j.id = e.job_id AND j.state IN ('failed', 'cancelled')""";
+
     private static final String LINK = """
             INSERT INTO customer.export_link (export_id, hash, expires_at) VALUES ($1, $2, kehu.now() + make_interval(mins => $3))
             ON CONFLICT (export_id) DO UPDATE SET hash = EXCLUDED.hash, expires_at = EXCLUDED.expires_at, used_at = NULL
@@ -247,8 +252,10 @@ final class ExportStore {
                 .mapEmpty();
     }
 
+    /** Files whose time is over; forgets passwords that have no use on the way. */
     Future<RowSet<Row>> expired() {
-        return database.query(Call.Lane.JOB, EXPIRED, Tuple.tuple());
+        return database.query(Call.Lane.JOB, FORGET_SECRETS, Tuple.tuple())
+                .compose(v -> database.query(Call.Lane.JOB, EXPIRED, Tuple.tuple()));
     }
 
     /** Fails with {@code request.stale} where another node was faster. */

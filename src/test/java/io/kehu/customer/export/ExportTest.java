@@ -305,6 +305,8 @@ class ExportTest {
         colleague.post(path + "/cancel", "").is(404, "export.notFound");
         assertThat(manager.post(path + "/cancel", "").is(200).at("/state").asText())
                 .isEqualTo("cancelled");
+        kehu.sql("INSERT INTO customer.export_secret (export_id, password) VALUES (?, 'x')", id);
+        await().until(() -> kehu.<Long>value("SELECT count(*) FROM customer.export_secret WHERE export_id = ?", id) == 0);
     }
 
     @Test
