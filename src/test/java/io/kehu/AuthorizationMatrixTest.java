@@ -899,13 +899,23 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request(path + "scans/" + scanOf(cast.people.get(relation)) + "/cancel"));
     }
 
-    /** A pair of customers of this member of staff. */
+    /** A pair of customers of this member of staff, who really are alike: whoever is not leaves the queue. */
     private static UUID duplicateOf(UUID person) {
-        return DUPLICATES.computeIfAbsent(person, p ->
-                (UUID) kehu.sql("""
-                        INSERT INTO customer.duplicate (id, a_id, b_id, score, level, reasons, state)
+        return DUPLICATES.computeIfAbsent(person, p -> {
+            UUID one = newCustomer(p);
+            UUID other = newCustomer(p);
+            Caller marketing = kehu.signIn(DemoStaff.id("marketing"));
+            String phones = "{\"phones\": [{\"number\": \"1330000%04d\"}]}".formatted(DUPLICATES.size());
+            for (UUID customer : List.of(one, other)) {
+                String path = "/v1/customers/" + customer;
+                marketing.patch(path, marketing.get(path).etag(), phones).is(200);
+            }
+            return (UUID) kehu.sql("""
+                        INSERT INTO customer.duplicate AS d (id, a_id, b_id, score, level, reasons, state)
                         SELECT uuidv7(), least(p.one, p.other), greatest(p.one, p.other), 12, 'possible', '[]', 'open'
-                        FROM (SELECT ?::uuid AS one, ?::uuid AS other) p RETURNING id""", customerOf(p), newCustomer(p)).get(0).get("id"));
+                        FROM (SELECT ?::uuid AS one, ?::uuid AS other) p
+                        ON CONFLICT (a_id, b_id) DO UPDATE SET level = d.level RETURNING id""", one, other).get(0).get("id");
+        });
     }
 
     /** A scan of this member of staff, which no node takes before tomorrow. */

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param type noun.pastTense, e.g. {@code branch.created}
  * @param aggregate what it happened to, e.g. {@code branch}
  * @param version the version of the aggregate after it
- * @param permission who has it may see the event
+ * @param permission who has it may see the event; where it is several, with a space between them, who has all of them
  * @param branchId fact for scope: the branch it belongs to; null for all
  * @param ownerId fact for scope: the staff member whose customer it concerns; null for none
  */
@@ -24,13 +24,13 @@ public record Event(
         @Nullable UUID ownerId,
         ObjectNode payload) {
 
-    public static Event of(String type, UUID aggregateId, long version, String permission) {
+    public static Event of(String type, UUID aggregateId, long version, String... permissions) {
         return new Event(
                 type,
                 type.substring(0, type.indexOf('.')),
                 aggregateId,
                 version,
-                permission,
+                String.join(" ", permissions),
                 null,
                 null,
                 Json.object());

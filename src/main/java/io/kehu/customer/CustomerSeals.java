@@ -95,7 +95,15 @@ public final class CustomerSeals {
                 : open(customer, sealed, epoch, wrapped).name();
     }
 
-    Integer[] tokens(ObjectNode personal) {
+    /** The blind indexes of phones and e-mails alone. */
+    public Buffer[] contacts(ObjectNode personal) {
+        return blinds(personal).stream()
+                .filter(blind -> blind.kind.equals("phone") || blind.kind.equals("email"))
+                .map(Blind::value)
+                .toArray(Buffer[]::new);
+    }
+
+    public Integer[] tokens(ObjectNode personal) {
         Set<Integer> tokens = new LinkedHashSet<>();
         String name = personal.path("name").textValue();
         if (name != null) {

@@ -6,6 +6,7 @@ import io.kehu.bus.Ids;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.customer.duplicate.EntryCheck;
 import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
 import io.kehu.customer.identity.CustomerRules;
@@ -18,6 +19,7 @@ import java.time.ZoneId;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 
 /** The rules of who may enter, see and change which customer, and how much of it. */
@@ -29,26 +31,38 @@ final class CustomerService {
     private final CustomerStore store;
     private final CustomerSearchStore searches;
     private final CustomerChanges changes;
+    private final EntryCheck entries;
     private final Clock clock;
     private final ZoneId zone;
 
-    CustomerService(Database database, CustomerStore store, CustomerSearchStore searches, Clock clock, ZoneId zone) {
+    CustomerService(
+            Database database,
+            CustomerStore store,
+            CustomerSearchStore searches,
+            EntryCheck entries,
+            Clock clock,
+            ZoneId zone) {
         this.database = database;
         this.store = store;
         this.searches = searches;
+        this.entries = entries;
         this.changes = new CustomerChanges(store, clock, zone);
         this.clock = clock;
         this.zone = zone;
     }
 
     /**
-     * Enters a customer. Problems: customer.idTaken, customer.externalIdTaken, customer.branchUnknown,
+     * Enters a customer; whom the caller confirmed to be somebody else is kept, and so audited, as a
+     * dismissed pair. Problems: customer.possibleDuplicate, customer.idTaken, customer.externalIdTaken, customer.branchUnknown,
      * customer.managerUnknown, customer.fieldForbidden.
      */
     Future<Reply> create(Call call) {
         ObjectNode body = call.json();
         CustomerChanges.mustSeeFinance(call.principal(), body, Customer.FINANCE);
         ObjectNode draft = CustomerChanges.withoutPlace(body);
+        Set<UUID> confirmed = new TreeSet<>();
+        draft.path("confirmDuplicates").forEach(id -> confirmed.add(UUID.fromString(id.textValue())));
+        draft.remove("confirmDuplicates");
         draft.properties().removeIf(e -> e.getValue().isNull());
         ObjectNode checked = CustomerRules.checked(draft, draft::has, changes.today());
         return database.write(call, tx -> {
@@ -60,7 +74,9 @@ final class CustomerService {
                 return Future.failedFuture(Problem.of("customer.branchUnknown"));
             }
             return store.mustBeHis(tx, branch, manager)
-                    .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager)))
+                    .compose(v -> entries.mustBeNew(tx, checked, confirmed))
+                    .compose(others -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager))
+                            .compose(made -> entries.keep(tx, made.id(), others).map(made)))
                     .map(customer -> {
                         tx.event(CustomerChanges.event("customer.created", customer));
                         return Reply.created(

@@ -1,6 +1,7 @@
 package io.kehu.customer;
 
 import io.kehu.bus.Operations;
+import io.kehu.customer.duplicate.EntryCheck;
 import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.seed.SeedRun;
 import io.kehu.kernel.Domain;
@@ -35,6 +36,7 @@ public final class CustomerVerticle implements Domain {
                 kernel.database(),
                 new CustomerStore(kernel.database(), seals),
                 new CustomerSearchStore(kernel.database(), seals, kernel::cursorMac),
+                new EntryCheck(kernel.database(), seals),
                 kernel.clock(),
                 ZoneId.of(kernel.text("zone")));
         return Operations.at("customer")

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -105,7 +106,7 @@ public final class EventLog {
 
         /** Permission and scope, decided on the facts stored in the event. */
         public boolean isVisibleTo(Principal principal) {
-            if (!principal.may(permission)) {
+            if (!Stream.of(permission.split(" ", -1)).allMatch(principal::may)) {
                 return false;
             }
             // What has an owner and no branch concerns one person, whatever customers he sees.

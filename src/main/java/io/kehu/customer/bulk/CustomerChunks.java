@@ -214,6 +214,31 @@ public final class CustomerChunks {
     }
 
     /**
+     * The fields, normalised, of those entries that would be new customers; null for others, which are known by their external
+     * id or document, or will be refused. Computes, so call it from a worker.
+     */
+    public List<@Nullable ObjectNode> newcomers(List<Entry> entries, List<Keys> keys, Found found, LocalDate today) {
+        Set<Buffer> known = new HashSet<>(found.documents.keySet());
+        found.externals.forEach(row -> known.add(row.getBuffer("value")));
+        List<@Nullable ObjectNode> drafts = new ArrayList<>(entries.size());
+        for (int i = 0; i < entries.size(); i++) {
+            Keys his = keys.get(i);
+            boolean isKnown = his.documents.stream().anyMatch(known::contains)
+                    || (his.external != null && !known.add(his.external));
+            drafts.add(isKnown ? null : checked(entries.get(i), today));
+        }
+        return drafts;
+    }
+
+    private static @Nullable ObjectNode checked(Entry entry, LocalDate today) {
+        try {
+            return CustomerRules.checked(entry.draft, entry.draft::has, today);
+        } catch (Problem problem) {
+            return null; // the plan says what is wrong with it
+        }
+    }
+
+    /**
      * What becomes of each entry; opens and seals, so call it from a worker. Entries of one call see each other: the second
      * with an external id changes what the first made.
      */

@@ -1,11 +1,41 @@
 package io.kehu.customer.duplicate;
 
 import io.kehu.bus.Operations;
+import io.kehu.customer.CustomerSeals;
+import io.kehu.customer.identity.NameTokens;
+import io.kehu.event.Consumer;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
+import io.vertx.core.Future;
+import java.util.List;
 
 /** The operations of the tag customer.duplicate, and the work behind them. */
 public final class DuplicateVerticle implements Domain {
+    /** Only nodes that serve customers follow. */
+    @Override
+    public Future<List<String>> prepare(Kernel kernel) {
+        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        DuplicateFollower follower = new DuplicateFollower(
+                kernel.database(),
+                kernel.jobs(),
+                new EntryStore(kernel.database(), seals),
+                new ScanStore(kernel),
+                kernel.number("duplicates.atOnce"),
+                kernel.number("duplicates.unaskedRows"),
+                kernel.number("duplicates.calmMillis"));
+        int pollMillis = kernel.number("events.pollMillis");
+        new Consumer(
+                kernel.vertx(),
+                kernel.database(),
+                DuplicateFollower.CONSUMER,
+                DuplicateFollower.EVENTS,
+                false,
+                pollMillis,
+                follower::follow);
+        kernel.vertx().setPeriodic(kernel.number("duplicates.pollMillis"), id -> follower.start());
+        return Future.succeededFuture(List.of());
+    }
+
     @Override
     public Operations operations(Kernel kernel) {
         DuplicateStore store = new DuplicateStore(kernel);
@@ -17,7 +47,8 @@ public final class DuplicateVerticle implements Domain {
                         kernel.number("jobs.chunkRows"),
                         kernel.number("duplicates.blockMax"),
                         kernel.number("duplicates.bucketRows")));
-        kernel.jobs().register(ScanStore.KIND, DuplicateService.SCAN, work::run);
+        // Those that begin by themselves are Kehu's own; of the others the work asks for the permission.
+        kernel.jobs().register(ScanStore.KIND, null, work::run);
         DuplicateService service =
                 new DuplicateService(kernel.database(), kernel.jobs(), store, scans, kernel::cursorMac);
         return Operations.at("customer.duplicate")

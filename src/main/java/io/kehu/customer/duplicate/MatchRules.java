@@ -38,6 +38,10 @@ final class MatchRules {
 
         /** The reasons as the contract shows them. */
         String json() {
+            return tree().toString();
+        }
+
+        ArrayNode tree() {
             ArrayNode list = Json.MAPPER.createArrayNode();
             for (Reason reason : reasons) {
                 list.addObject()
@@ -45,7 +49,7 @@ final class MatchRules {
                         .put("found", reason.found)
                         .put("weight", reason.weight);
             }
-            return list.toString();
+            return list;
         }
 
         /** Twins share all but the given name: where names differ somebody has to look. */
@@ -179,7 +183,7 @@ final class MatchRules {
             return new Reason("name", "different", 0);
         }
         if (a.equals(b)) {
-            return new Reason("name", "equal", a.size() > 1 ? 12 : 7);
+            return new Reason("name", "equal", a.size() > 1 ? 11.5 : 7);
         }
         if (sorted(a).equals(sorted(b))) {
             return new Reason("name", "order", 11);

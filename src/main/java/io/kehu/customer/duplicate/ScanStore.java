@@ -25,9 +25,23 @@ final class ScanStore {
     /** How much more evidence brings a dismissed pair back. */
     private static final BigDecimal MORE = new BigDecimal("3");
 
+    /** By itself, so that what follows sees what another transaction did with it. */
+    private static final String HOLD = "SELECT wanted_last FROM customer.scan_state FOR UPDATE";
+
     private static final String BEGIN = """
-            UPDATE customer.scan_state s SET scan_id = $1, number = number + 1
+            UPDATE customer.scan_state s SET scan_id = $1, number = number + 1, wanted_first = NULL, wanted_last = NULL
             WHERE NOT EXISTS (SELECT FROM kehu.job j WHERE j.id = s.scan_id AND j.state IN ('waiting', 'running'))""";
+    private static final String WANT =
+            "UPDATE customer.scan_state SET wanted_first = coalesce(wanted_first, kehu.now()), wanted_last = kehu.now()";
+    /** Where nobody has scanned yet, or the keys are lost, all customers have their turn: of a great bank somebody asks for that. */
+    private static final String DUE = """
+            SELECT (s.wanted_last <= kehu.now() - $2::int * interval '1 millisecond'
+                    OR s.wanted_first <= kehu.now() - 20 * $2::int * interval '1 millisecond')
+                AND NOT EXISTS (SELECT FROM kehu.job j WHERE j.id = s.scan_id AND j.state IN ('waiting', 'running'))
+                AND ((s.seen IS NOT NULL AND s.mark = (SELECT b.keys[1] FROM customer.block b WHERE b.seq = 0))
+                     OR (SELECT count(*) FROM (SELECT 1 FROM customer.customer LIMIT $1::int + 1) few) <= $1) AS due
+            FROM customer.scan_state s""";
+
     private static final String FIND = """
             SELECT id, state, rows_read, rows_accepted, units_done, units_total, cancel_asked, error_code, created_at,
                 started_at, ended_at, coalesce((position ->> 'compared')::bigint, 0) AS compared,
@@ -111,10 +125,35 @@ final class ScanStore {
 
     /** Makes it the one scan. Fails with {@code duplicate.scanRunning}. */
     Future<Void> begin(Tx tx, UUID id) {
-        return tx.query(BEGIN, Tuple.of(id))
+        return tx.query(HOLD, Tuple.tuple())
+                .compose(v -> tx.query(BEGIN, Tuple.of(id)))
                 .compose(rows -> rows.rowCount() == 1
                         ? Future.succeededFuture()
                         : Future.failedFuture(Problem.of("duplicate.scanRunning")));
+    }
+
+    /** The same, where one is still wanted. */
+    Future<Void> beginWanted(Tx tx, UUID id) {
+        return tx.query(HOLD, Tuple.tuple())
+                .compose(rows -> rows.iterator().next().getOffsetDateTime("wanted_last") != null
+                        ? begin(tx, id)
+                        : Future.failedFuture(Problem.of("duplicate.scanRunning")));
+    }
+
+    /** A scan is to begin as soon as none runs. */
+    Future<?> want(Tx tx) {
+        return tx.query(WANT, Tuple.tuple());
+    }
+
+    /**
+     * Whether one is wanted and may begin.
+     *
+     * @param unasked for all customers only where there are at most so many
+     * @param calmMillis without more of them; after twenty times as long at any rate
+     */
+    Future<Boolean> isDue(int unasked, int calmMillis) {
+        return database.query(Call.Lane.JOB, DUE, Tuple.of(unasked, calmMillis))
+                .map(rows -> Boolean.TRUE.equals(rows.iterator().next().getBoolean("due")));
     }
 
     Future<Row> find(Call call, UUID id) {
@@ -178,7 +217,14 @@ final class ScanStore {
     }
 
     /** A pair that may be of one customer, the lesser id first. */
-    record Pair(UUID a, UUID b, MatchRules.Match match) {}
+    record Pair(UUID a, UUID b, MatchRules.Match match) {
+        /** In the order of the database, which compares ids as bytes. */
+        static Pair of(UUID one, UUID other, MatchRules.Match match) {
+            return one.toString().compareTo(other.toString()) < 0
+                    ? new Pair(one, other, match)
+                    : new Pair(other, one, match);
+        }
+    }
 
     /** How many of them were new or had changed. */
     Future<Integer> put(Tx tx, List<Pair> pairs) {

@@ -3,6 +3,8 @@ package io.kehu.customer.duplicate;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Event;
 import io.kehu.bus.Json;
+import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
 import io.kehu.job.JobRun;
 import io.kehu.sql.Database;
@@ -60,7 +62,12 @@ final class ScanWork {
         Future<Boolean> next();
     }
 
+    /** Fails with {@code auth.forbidden} where whoever asked for it may not any more. */
     Future<Void> run(JobRun run) {
+        Principal who = run.principal();
+        if (!who.subject().equals(Principal.SYSTEM) && !who.may(DuplicateService.SCAN)) {
+            return Future.failedFuture(Problem.of("auth.forbidden", DuplicateService.SCAN));
+        }
         Promise<Void> done = Promise.promise();
         loop(() -> step(run), done);
         return done.future();
@@ -288,7 +295,7 @@ final class ScanWork {
                             found.compared++;
                             MatchRules.Match match = MatchRules.compare(one.profile, other.profile);
                             if (match.isPossible()) {
-                                found.pairs.put(two, pair(one.id, other.id, match));
+                                found.pairs.put(two, ScanStore.Pair.of(one.id, other.id, match));
                             }
                         }
                     }
@@ -300,13 +307,6 @@ final class ScanWork {
         Map<Long, Opened> opened = new HashMap<>();
         rows.forEach(row -> opened.put(row.getLong("seq"), new Opened(row.getUUID("id"), store.profile(row))));
         return opened;
-    }
-
-    /** In the order of the database, which compares ids as bytes. */
-    private static ScanStore.Pair pair(UUID one, UUID other, MatchRules.Match match) {
-        return one.toString().compareTo(other.toString()) < 0
-                ? new ScanStore.Pair(one, other, match)
-                : new ScanStore.Pair(other, one, match);
     }
 
     // ---- open pairs

@@ -28,15 +28,15 @@ public record Condition(
         implements Filter {
 
     private static final String TAGGED =
-            "c.id IN (SELECT customer.root(t.customer_id) FROM customer.tag_current t WHERE t.code = ANY (?))";
-    private static final String TAGGED_AT_ALL =
-            "c.id IN (SELECT customer.root(t.customer_id) FROM customer.tag_current t)";
+            "c.id IN (SELECT customer.root(t.customer_id) FROM customer.tag_current t WHERE true";
 
     /** A clock may also be put back. */
     private static final String BETWEEN = " BETWEEN SYMMETRIC ? AND ?";
 
     private static final String RETAGGED = "c.id IN (SELECT customer.root(t.customer_id) FROM customer.customer_tag t"
-            + " WHERE t.starts_at" + BETWEEN + " OR t.ends_at" + BETWEEN + ")";
+            + " WHERE t.starts_at" + BETWEEN + " OR t.ends_at" + BETWEEN
+            + " OR t.tag_id IN (SELECT g.id FROM customer.tag g"
+            + " WHERE g.usable_from" + BETWEEN + " OR g.usable_until" + BETWEEN + "))";
 
     /** An end of a range: a value, or so many days from today. */
     sealed interface Bound {}
@@ -66,7 +66,9 @@ public record Condition(
         boolean sameDay = before.today().equals(now.today());
         switch (field.kind()) {
             case TAG -> {
-                values.addAll(List.of(before.now(), now.now(), before.now(), now.now()));
+                for (int bound = 0; bound < 4; bound++) {
+                    values.addAll(List.of(before.now(), now.now()));
+                }
                 ways.add(RETAGGED);
             }
             case AGE -> {
@@ -103,7 +105,7 @@ public record Condition(
 
     String text(Moment moment, List<Object> values) {
         if (known != null) {
-            String some = field.kind() == FilterField.Kind.TAG ? TAGGED_AT_ALL : field.sql() + " IS NOT NULL";
+            String some = field.kind() == FilterField.Kind.TAG ? tagged("", moment) : field.sql() + " IS NOT NULL";
             return known ? some : "NOT (" + some + ")";
         }
         return switch (field.kind()) {
@@ -112,13 +114,21 @@ public record Condition(
             case BRANCH, STAFF -> place(values);
             case TAG -> {
                 values.add(words.toArray(String[]::new));
-                yield TAGGED;
+                yield tagged(" AND t.code = ANY (?)", moment);
             }
             case AGE -> age(moment.today(), values);
             case DATE -> range("<=", bound -> day(bound, moment), values);
             case INSTANT -> range("<", bound -> instant(bound, moment), values);
             case AMOUNT -> range("<=", bound -> new BigDecimal(((Value) bound).text), values);
         };
+    }
+
+    private static String tagged(String how, Moment moment) {
+        String who = moment.among() == null
+                ? ""
+                : " AND t.customer_id IN (SELECT side FROM unnest(" + moment.among()
+                        + ") o(id), customer.sides(o.id) side)";
+        return TAGGED + how + who + ")";
     }
 
     /** One word has an order of its own in the indexes; several have none together. */

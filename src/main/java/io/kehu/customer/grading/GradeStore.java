@@ -1,7 +1,11 @@
 package io.kehu.customer.grading;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
+import io.kehu.bus.Problem;
+import io.kehu.customer.Customer;
+import io.kehu.customer.CustomerStore;
 import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
 import io.kehu.customer.grading.GradingRule.Kind;
@@ -16,6 +20,7 @@ import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
@@ -39,12 +44,19 @@ final class GradeStore {
     private static final String SAID =
             "CASE WHEN %1$s.rule_id IS NULL THEN %1$s.valid_from END AS %2$s_said, %3$s AS %2$s, %4$s AS %2$s_rule, ";
 
-    /** A customer who has changed since he was looked at is left to the look that follows his change. */
+    /**
+     * A customer who has changed since he was looked at is left to the look that follows his change. Whoever stands for merged
+     * records is changed one by one: what he lends and borrows is kept in step then.
+     */
     private static final String MOVE = """
             UPDATE customer.customer c SET tier = coalesce(g.tier, c.tier), lifecycle = coalesce(g.lifecycle, c.lifecycle)
             FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[]) AS g(id, version, tier, lifecycle)
             WHERE c.id = g.id AND c.version = g.version AND c.deleted_at IS NULL
+                AND NOT EXISTS (SELECT FROM customer.merged m WHERE m.survivor_id = c.id)
             RETURNING c.id, c.version, c.branch_id, c.manager_id""";
+
+    private static final String UNITED =
+            "SELECT DISTINCT m.survivor_id FROM customer.merged m WHERE m.survivor_id = ANY ($1)";
 
     private static final String NOTE = """
             INSERT INTO customer.grade AS h (id, customer_id, kind, value, rule_id, cause_id)
@@ -75,11 +87,13 @@ final class GradeStore {
             ORDER BY v.kind""";
 
     private final Database database;
+    private final CustomerStore customers;
     private final Clock clock;
     private final ZoneId zone;
 
-    GradeStore(Database database, Clock clock, ZoneId zone) {
+    GradeStore(Database database, CustomerStore customers, Clock clock, ZoneId zone) {
         this.database = database;
+        this.customers = customers;
         this.clock = clock;
         this.zone = zone;
     }
@@ -209,15 +223,74 @@ final class GradeStore {
                 + rule.handDays() + " days')";
     }
 
+    /** Whom a rule has moved. */
+    record Moved(
+            UUID customer,
+            long version,
+            UUID branch,
+            @Nullable UUID manager) {}
+
     /** Tiers and stages, of those who have the version that was looked at. */
-    Future<RowSet<Row>> moveFacts(Tx tx, Moves moves) {
+    Future<List<Moved>> moveFacts(Tx tx, Moves moves) {
         List<Moves.Fact> facts = moves.facts;
+        UUID[] ids = facts.stream().map(Moves.Fact::customer).toArray(UUID[]::new);
         Tuple values = Tuple.tuple()
-                .addArrayOfUUID(facts.stream().map(Moves.Fact::customer).toArray(UUID[]::new))
+                .addArrayOfUUID(ids)
                 .addArrayOfLong(facts.stream().map(Moves.Fact::version).toArray(Long[]::new))
                 .addArrayOfString(facts.stream().map(Moves.Fact::tier).toArray(String[]::new))
                 .addArrayOfString(facts.stream().map(Moves.Fact::lifecycle).toArray(String[]::new));
-        return tx.query(BY_RULE, Tuple.tuple()).compose(v -> tx.query(MOVE, values));
+        List<Moved> moved = new ArrayList<>();
+        return tx.query(BY_RULE, Tuple.tuple())
+                .compose(v -> tx.query(MOVE, values))
+                .compose(rows -> {
+                    rows.forEach(row -> moved.add(new Moved(
+                            row.getUUID("id"),
+                            row.getLong("version"),
+                            row.getUUID("branch_id"),
+                            row.getUUID("manager_id"))));
+                    return tx.query(UNITED, Tuple.tuple().addArrayOfUUID(ids));
+                })
+                .compose(rows -> {
+                    Set<UUID> united = new HashSet<>();
+                    rows.forEach(row -> united.add(row.getUUID("survivor_id")));
+                    Future<?> done = Future.succeededFuture();
+                    for (Moves.Fact fact : facts) {
+                        if (united.contains(fact.customer())) {
+                            done = done.compose(v -> moveUnited(tx, fact, moved));
+                        }
+                    }
+                    return done;
+                })
+                .map(v -> moved);
+    }
+
+    private Future<?> moveUnited(Tx tx, Moves.Fact fact, List<Moved> moved) {
+        return customers
+                .locked(tx, fact.customer())
+                .compose(row -> {
+                    Customer before = customers.opened(row);
+                    if (!before.id().equals(fact.customer()) || before.version() != fact.version()) {
+                        return Future.succeededFuture();
+                    }
+                    ObjectNode draft = before.toDraft();
+                    if (fact.tier() != null) {
+                        draft.put("tier", fact.tier());
+                    }
+                    if (fact.lifecycle() != null) {
+                        draft.put("lifecycle", fact.lifecycle());
+                    }
+                    Customer after = before.with(draft, before.branchId(), before.managerId());
+                    return customers
+                            .update(tx, row, after, before.id())
+                            .onSuccess(made ->
+                                    moved.add(new Moved(made.id(), made.version(), made.branchId(), made.managerId())));
+                })
+                .recover(failure -> {
+                    Problem problem = Problem.in(failure);
+                    return problem != null && problem.code().equals("customer.notFound")
+                            ? Future.succeededFuture() // gone meanwhile
+                            : Future.failedFuture(failure);
+                });
     }
 
     /** Which rule said so: of classes, and of the tiers and stages of those who were moved. */

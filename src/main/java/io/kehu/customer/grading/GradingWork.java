@@ -219,12 +219,11 @@ final class GradingWork {
     private Future<List<UUID>> apply(Tx tx, Moves moves) {
         Set<UUID> touched = new LinkedHashSet<>();
         return store.moveFacts(tx, moves)
-                .compose(rows -> {
-                    rows.forEach(row -> {
-                        UUID id = row.getUUID("id");
-                        touched.add(id);
-                        tx.event(Event.of("customer.changed", id, row.getLong("version"), READ)
-                                .within(row.getUUID("branch_id"), row.getUUID("manager_id"))
+                .compose(moved -> {
+                    moved.forEach(one -> {
+                        touched.add(one.customer());
+                        tx.event(Event.of("customer.changed", one.customer(), one.version(), READ)
+                                .within(one.branch(), one.manager())
                                 .with(BY_RULE, 1));
                     });
                     return store.noteGrades(tx, moves, touched);

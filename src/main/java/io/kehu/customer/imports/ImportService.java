@@ -166,7 +166,7 @@ final class ImportService {
             json.writeNumberField("read", found.read());
             json.writeNumberField("accepted", found.accepted());
             json.writeNumberField("rejected", found.rejected());
-            for (String counter : List.of("created", "changed", "unchanged")) {
+            for (String counter : List.of("created", "changed", "unchanged", "alike")) {
                 json.writeNumberField(counter, found.position().path(counter).longValue());
             }
             json.writeFieldName("rowsPerSecond");

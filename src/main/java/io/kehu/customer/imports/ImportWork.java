@@ -13,6 +13,7 @@ import io.kehu.customer.bulk.CustomerChunks.Fate;
 import io.kehu.customer.bulk.CustomerChunks.Keys;
 import io.kehu.customer.bulk.CustomerChunks.Plan;
 import io.kehu.customer.bulk.CustomerChunks.Verdict;
+import io.kehu.customer.duplicate.EntryCheck;
 import io.kehu.customer.imports.sheet.Book;
 import io.kehu.job.JobRun;
 import io.kehu.sql.Clock;
@@ -28,6 +29,7 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -51,6 +53,7 @@ final class ImportWork {
     private static final byte[] NO_HASH = new byte[32];
 
     private final CustomerChunks customers;
+    private final EntryCheck check;
     private final ImportStore store;
     private final Clock clock;
     private final ZoneId zone;
@@ -58,8 +61,16 @@ final class ImportWork {
     /** A customer as the contract has it. */
     private final Schema shape;
 
-    ImportWork(CustomerChunks customers, ImportStore store, Schema shape, Clock clock, ZoneId zone, int chunkRows) {
+    ImportWork(
+            CustomerChunks customers,
+            EntryCheck check,
+            ImportStore store,
+            Schema shape,
+            Clock clock,
+            ZoneId zone,
+            int chunkRows) {
         this.customers = customers;
+        this.check = check;
         this.store = store;
         this.shape = shape;
         this.clock = clock;
@@ -68,7 +79,8 @@ final class ImportWork {
     }
 
     /** What belongs to one taking of one import. */
-    private record Task(JobRun run, Mapping mapping, Table rows, boolean dryRun, CustomerChunks.Place place) {}
+    private record Task(
+            JobRun run, Mapping mapping, Table rows, boolean dryRun, CustomerChunks.Place place, String duplicates) {}
 
     /** Rows that were read and mapped, and of the good ones what they say and how they are found. */
     private record Chunk(CsvRows.Batch batch, List<Mapping.Reading> readings, List<Entry> entries, List<Keys> keys) {
@@ -76,6 +88,14 @@ final class ImportWork {
             return first + readings.size();
         }
     }
+
+    /**
+     * The good rows of a chunk, and to how many customers each is alike.
+     *
+     * @param entries those that are to be entered
+     * @param left which of the good rows are not
+     */
+    private record Sifted(List<Entry> entries, List<Keys> keys, boolean[] left, int[] alike) {}
 
     /** Fails with the codes of {@link CsvRows} and {@link Book}, {@code xlsx.old}, {@code import.columnUnknown}, {@code import.columnRepeated}. */
     Future<Void> run(JobRun run) {
@@ -124,7 +144,13 @@ final class ImportWork {
                         rows.close();
                         throw problem;
                     }
-                    return new Task(run, mapping, rows, params.path("dryRun").asBoolean(), place);
+                    return new Task(
+                            run,
+                            mapping,
+                            rows,
+                            params.path("dryRun").asBoolean(),
+                            place,
+                            params.path("duplicates").asText("create"));
                 });
     }
 
@@ -199,9 +225,11 @@ final class ImportWork {
         LocalDate today = clock.now().atZoneSameInstant(zone).toLocalDate();
         return customers
                 .find(task.run.call(), chunk.keys)
-                .compose(found -> task.run.compute(() ->
-                        customers.plan(task.run.principal(), chunk.entries, chunk.keys, found, task.place, today)))
-                .compose(plan -> write(task, chunk, chunk.next(first), plan))
+                .compose(found -> sifted(task, chunk, found, today)
+                        .compose(sifted -> task.run
+                                .compute(() -> customers.plan(
+                                        task.run.principal(), sifted.entries, sifted.keys, found, task.place, today))
+                                .compose(plan -> write(task, chunk, sifted, chunk.next(first), plan))))
                 .recover(failure -> {
                     Problem problem = Problem.in(failure);
                     if (problem == null || !CustomerChunks.LOST_RACES.contains(problem.code())) {
@@ -213,19 +241,63 @@ final class ImportWork {
                 });
     }
 
-    private Future<Void> write(Task task, Chunk chunk, long rows, Plan plan) {
+    private Future<Sifted> sifted(Task task, Chunk chunk, CustomerChunks.Found found, LocalDate today) {
+        int size = chunk.entries.size();
+        if (task.duplicates.equals("create")) {
+            return Future.succeededFuture(new Sifted(chunk.entries, chunk.keys, new boolean[size], new int[size]));
+        }
+        boolean skips = task.duplicates.equals("skip");
+        return task.run
+                .compute(() -> customers.newcomers(chunk.entries, chunk.keys, found, today))
+                .compose(drafts -> check.alike(task.run, drafts, skips))
+                .map(alike -> {
+                    List<Entry> entries = new ArrayList<>();
+                    List<Keys> keys = new ArrayList<>();
+                    boolean[] left = new boolean[size];
+                    Map<Buffer, Integer> first = new HashMap<>();
+                    for (int i = 0; i < size; i++) {
+                        Buffer external = chunk.keys.get(i).external();
+                        Integer former = external == null ? null : first.putIfAbsent(external, i);
+                        if (former != null && left[former]) {
+                            // More about one who was not entered.
+                            alike[i] = alike[former];
+                        }
+                        left[i] = skips && alike[i] > 0;
+                        if (!left[i]) {
+                            entries.add(chunk.entries.get(i));
+                            keys.add(chunk.keys.get(i));
+                        }
+                    }
+                    return new Sifted(entries, keys, left, alike);
+                });
+    }
+
+    private Future<Void> write(Task task, Chunk chunk, Sifted sifted, long rows, Plan plan) {
         ObjectNode before = task.run.position();
         long kept = before.path("errors").longValue();
         List<ImportStore.Fault> faults = new ArrayList<>();
         Map<Fate, Long> fates = new EnumMap<>(Fate.class);
+        int good = 0;
         int entry = 0;
+        long like = 0;
         for (Mapping.Reading reading : chunk.readings) {
             List<FieldError> found = reading.faults();
             Fate fate = Fate.REFUSED;
             if (found.isEmpty()) {
-                Verdict verdict = plan.verdicts().get(entry++);
-                fate = verdict.fate();
-                found = verdict.faults();
+                int alike = sifted.alike[good];
+                boolean left = sifted.left[good++];
+                if (!left) {
+                    Verdict verdict = plan.verdicts().get(entry++);
+                    fate = verdict.fate();
+                    found = verdict.faults();
+                }
+                if (alike > 0 && found.isEmpty()) {
+                    like++;
+                    found = List.of(new FieldError(
+                            "",
+                            left ? "customer.possibleDuplicate" : "import.alike",
+                            List.of(Integer.toString(alike))));
+                }
             }
             fates.merge(fate, 1L, Long::sum);
             for (FieldError fault : found.subList(0, Math.min(found.size(), MAX_FAULTS_OF_A_ROW))) {
@@ -240,6 +312,7 @@ final class ImportWork {
         count(position, before, "created", fates.getOrDefault(Fate.CREATED, 0L));
         count(position, before, "changed", fates.getOrDefault(Fate.CHANGED, 0L));
         count(position, before, "unchanged", fates.getOrDefault(Fate.UNCHANGED, 0L));
+        count(position, before, "alike", like);
         long refused = fates.getOrDefault(Fate.REFUSED, 0L);
         JobRun.Progress progress = new JobRun.Progress(
                 chunk.readings.size(), chunk.readings.size() - refused, refused, chunk.batch.bytes());

@@ -17,6 +17,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
@@ -26,10 +27,16 @@ import org.jspecify.annotations.Nullable;
 /** SQL of keeping live segments in step with their customers. */
 @SuppressWarnings("InlineFormatString") // a statement reads better in one piece
 final class SegmentFollowStore {
+    /** In place of the customer where it concerns so many that they are not named. */
+    static final UUID EVERYBODY = new UUID(0, 0);
+
+    /** No write is under way any more that began before the segment was there, and so noted nothing. */
+    private static final String RIPE = "t.born < pg_snapshot_xmin(pg_current_snapshot())";
+
     /** What there is to do: changes that wait (counted to a bound), segments to be rebuilt, members of none. */
     private static final String LOOK = """
             SELECT (SELECT count(*) FROM (SELECT FROM customer.segment_due LIMIT $1) d) AS waiting,
-                EXISTS (SELECT FROM customer.segment_state WHERE catching_up) AS behind""";
+                EXISTS (SELECT FROM customer.segment_state t WHERE t.catching_up AND %s) AS behind""".formatted(RIPE);
 
     private static final String ALONE =
             "SELECT pg_try_advisory_xact_lock(hashtextextended('customer.segment follow', 0)) AS alone";
@@ -41,9 +48,16 @@ final class SegmentFollowStore {
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
             WHERE s.place IS NOT NULL AND NOT t.catching_up ORDER BY s.id""";
     private static final String BEHIND = """
-            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
+            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at, t.born::text AS born
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
-            WHERE t.catching_up ORDER BY t.looked_at, s.id LIMIT 1 FOR UPDATE OF s""";
+            WHERE t.catching_up AND s.id = $1""";
+    private static final String NEXT = """
+            UPDATE customer.segment_state SET tried_at = clock_timestamp() WHERE segment_id = (
+                SELECT t.segment_id FROM customer.segment_state t WHERE t.catching_up AND %s
+                ORDER BY t.tried_at, t.segment_id LIMIT 1) RETURNING segment_id""".formatted(RIPE);
+    private static final String BEHIND_IN = """
+            UPDATE customer.segment_state t SET catching_up = true FROM customer.segment s
+            WHERE s.id = t.segment_id AND s.place IS NOT NULL AND s.reads && $1""";
     private static final String RELATIVE = """
             SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
@@ -52,8 +66,11 @@ final class SegmentFollowStore {
     private static final String ALL_BEHIND = """
             UPDATE customer.segment_state t SET catching_up = true FROM customer.segment s
             WHERE s.id = t.segment_id AND s.place IS NOT NULL""";
+    /** Whoever changes the filter waits for no rebuild: it is then another birth, and to be done again. */
     private static final String REBUILT = """
-            UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2 WHERE segment_id = $1""";
+            UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2
+            WHERE segment_id = $1 AND born = $3::text::xid8""";
+
     private static final String SWEEP = """
             DELETE FROM customer.segment_member WHERE (segment_id, customer_id) IN (
                 SELECT m.segment_id, m.customer_id FROM customer.segment_member m
@@ -98,6 +115,9 @@ final class SegmentFollowStore {
     /** A segment with its filter. */
     record Followed(UUID id, long version, Filter filter, Set<String> reads) {}
 
+    /** A segment to be asked about everybody, as of the transaction that said so. */
+    record Behind(Followed segment, String born) {}
+
     /** What there is to do. */
     record Look(long waiting, boolean behind) {}
 
@@ -123,14 +143,14 @@ final class SegmentFollowStore {
     /**
      * Takes changes that wait, of one customer together.
      *
-     * @return changed columns by customer; an empty set stands for all
+     * @return changed columns by customer, who may be {@link #EVERYBODY}; an empty set stands for all
      */
     Future<Map<UUID, Set<String>>> take(Tx tx, int batch) {
         return tx.query(TAKE, Tuple.of(batch)).map(rows -> {
             Map<UUID, Set<String>> changed = new LinkedHashMap<>();
             Set<UUID> whole = new HashSet<>();
             for (Row row : rows) {
-                UUID customer = row.getUUID("customer_id");
+                UUID customer = Objects.requireNonNullElse(row.getUUID("customer_id"), EVERYBODY);
                 String[] columns = row.getArrayOfStrings("changed");
                 Set<String> all = changed.computeIfAbsent(customer, id -> new HashSet<>());
                 if (columns == null) {
@@ -177,7 +197,7 @@ final class SegmentFollowStore {
         where.bind(segment.id);
         String ids = where.bind(customers.toArray(UUID[]::new));
         where.and("c.id = ANY (" + ids + ")").and("c.deleted_at IS NULL");
-        segment.filter.into(where, moment);
+        segment.filter.into(where, moment.among(ids + "::uuid[]"));
         return tx.query(String.format(APPLY, where.sql()), where.values()).map(rows -> {
             List<Move> moves = new ArrayList<>();
             for (Row row : rows) {
@@ -191,19 +211,33 @@ final class SegmentFollowStore {
         });
     }
 
-    /** The segment that has been behind for the longest time, held; null where none is. */
-    Future<@Nullable Followed> behind(Tx tx) {
-        return tx.query(BEHIND, Tuple.tuple())
-                .map(rows -> rows.size() == 0 ? null : followed(rows.iterator().next()));
+    /** The segment that is behind and was not tried for the longest time; null where none is. */
+    Future<@Nullable UUID> next() {
+        return database.query(Call.Lane.JOB, NEXT, Tuple.tuple())
+                .map(rows -> rows.size() == 0 ? null : rows.iterator().next().getUUID("segment_id"));
     }
 
-    Future<?> rebuild(Tx tx, Followed segment, Moment moment) {
+    /** Segments that read one of these are to be asked about everybody. */
+    Future<?> behind(Tx tx, Set<String> columns) {
+        return tx.query(BEHIND_IN, Tuple.of((Object) columns.toArray(String[]::new)));
+    }
+
+    /** This segment, and which of its filters it is behind with; null where it is not behind any more. */
+    Future<@Nullable Behind> behind(Tx tx, @Nullable UUID id) {
+        return tx.query(BEHIND, Tuple.of(id)).map(rows -> {
+            Row row = rows.size() == 0 ? null : rows.iterator().next();
+            return row == null ? null : new Behind(followed(row), row.getString("born"));
+        });
+    }
+
+    Future<?> rebuild(Tx tx, Behind behind, Moment moment) {
+        Followed segment = behind.segment;
         Where where = Where.ofAll();
         where.bind(segment.id);
         where.and("c.deleted_at IS NULL");
         segment.filter.into(where, moment);
         return tx.query(String.format(REBUILD, where.sql()), where.values())
-                .compose(v -> tx.query(REBUILT, Tuple.of(segment.id, moment.now())));
+                .compose(v -> tx.query(REBUILT, Tuple.of(segment.id, moment.now(), behind.born)));
     }
 
     /** So much has changed that every live segment is asked about everybody. */

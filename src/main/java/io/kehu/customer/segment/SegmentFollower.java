@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -105,10 +106,12 @@ final class SegmentFollower {
         if (look.waiting() > options.rebuildAbove) {
             return step("markSegmentsBehind", this::allBehind);
         }
-        if (look.waiting() > 0) {
-            return step("followSegments", this::batch);
-        }
-        return look.behind() ? step("rebuildSegment", this::rebuild) : Future.succeededFuture(false);
+        // By turns: neither waits for the other to have nothing to do.
+        Future<Boolean> followed =
+                look.waiting() > 0 ? step("followSegments", this::batch) : Future.succeededFuture(false);
+        return look.behind()
+                ? followed.compose(went -> store.next()).compose(id -> step("rebuildSegment", tx -> rebuild(tx, id)))
+                : followed;
     }
 
     private interface Work {
@@ -152,6 +155,10 @@ final class SegmentFollower {
     private Future<?> batch(Tx tx) {
         Moment now = moment();
         return store.take(tx, options.batch)
+                .compose(changed -> {
+                    Set<String> everybodys = changed.remove(SegmentFollowStore.EVERYBODY);
+                    return (everybodys == null ? Future.succeededFuture() : store.behind(tx, everybodys)).map(changed);
+                })
                 .compose(changed -> store.live(tx).compose(segments -> {
                     Future<?> done = Future.succeededFuture();
                     for (Followed segment : segments) {
@@ -181,7 +188,7 @@ final class SegmentFollower {
                                 move.entered() ? "segment.entered" : "segment.left",
                                 segment.id(),
                                 segment.version(),
-                                permission(segment))
+                                permissions(segment))
                         .within(move.branch(), move.manager())
                         .with("customerId", move.customer().toString()));
             }
@@ -189,17 +196,19 @@ final class SegmentFollower {
         });
     }
 
-    /** Who belongs tells what the filter asks: the event is for those who may see that. */
-    private static String permission(Followed segment) {
-        Set<String> fields = segment.filter().permissions();
-        return fields.isEmpty() ? SegmentService.READ : fields.iterator().next();
+    /** Who belongs tells what the filter asks: the event is for those who may see segments and all of that. */
+    private static String[] permissions(Followed segment) {
+        List<String> permissions = new ArrayList<>(segment.filter().permissions());
+        permissions.add(SegmentService.READ);
+        return permissions.toArray(String[]::new);
     }
 
-    private Future<?> rebuild(Tx tx) {
-        return store.behind(tx)
-                .compose(segment -> segment == null
+    private Future<?> rebuild(Tx tx, @Nullable UUID id) {
+        return store.behind(tx, id)
+                .compose(behind -> behind == null
                         ? Future.succeededFuture()
-                        : store.rebuild(tx, segment, moment()).map(v -> {
+                        : store.rebuild(tx, behind, moment()).map(v -> {
+                            Followed segment = behind.segment();
                             // Without the numbers: they are of the whole bank, and tell what the filter asks.
                             tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
                             return null;

@@ -35,7 +35,8 @@ final class SegmentStore {
     private static final String BEGIN = "INSERT INTO customer.segment_state (segment_id, catching_up) VALUES ($1, $2)";
     private static final String UPDATE = """
             UPDATE customer.segment SET name = $2, description = $3, filter = $4::text::jsonb, reads = $5, relative = $6 WHERE id = $1""";
-    private static final String ANEW = "UPDATE customer.segment_state SET catching_up = true WHERE segment_id = $1";
+    private static final String ANEW =
+            "UPDATE customer.segment_state SET catching_up = true, born = pg_current_xact_id() WHERE segment_id = $1";
     private static final String DELETE = "DELETE FROM customer.segment WHERE id = $1";
     private static final String LIST = """
             INSERT INTO customer.segment_member (segment_id, customer_id, since)
@@ -167,9 +168,10 @@ final class SegmentStore {
                 .append(where.bind(segment))
                 .append(")");
         if (filter != null) {
-            columns.append(", ").append(bound(where, filter, moment));
+            Moment his = moment.among("ARRAY[customer.root(" + where.bind(customer) + ")]");
+            columns.append(", ").append(bound(where, filter, his));
             filter.each(conditions::add);
-            conditions.forEach(condition -> columns.append(", ").append(bound(where, condition, moment)));
+            conditions.forEach(condition -> columns.append(", ").append(bound(where, condition, his)));
         }
         String sql = "SELECT " + columns + " FROM customer.customer c " + where.sql();
         return database.row(call, sql, where.values(), "customer.notFound").map(row -> {

@@ -237,6 +237,11 @@ class DocumentTest {
         add(manager, customer, upload, "contract", "").is(201);
         add(manager, customer, upload, "contract", "").is(409, "blob.notClaimable");
         add(manager, customer, UUID.randomUUID().toString(), "contract", "").is(409, "blob.notClaimable");
+        // Also where the file itself has forgotten that it serves, as in a copy of an earlier day.
+        kehu.sql(
+                "UPDATE kehu.blob SET state = 'staged', expires_at = kehu.now() + interval '1 hour' WHERE id = ?",
+                UUID.fromString(upload));
+        add(manager, customer, upload, "contract", "").is(409, "blob.notClaimable");
         add(auditor, customer, upload, "contract", "").is(403);
     }
 

@@ -1,5 +1,6 @@
 package io.kehu.customer.duplicate;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -19,6 +20,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -59,11 +64,171 @@ class DuplicateTest {
         kehu.close();
     }
 
-    private static String enter(Caller who, String fields) {
-        return who.post("/v1/customers", "{\"kind\": \"person\", " + fields + "}")
+    private static Answer create(Caller who, String fields) {
+        return who.post("/v1/customers", "{\"kind\": \"person\", " + fields + "}");
+    }
+
+    /** Whoever is there already: a name alone is let in, and what makes him like another comes later. */
+    private static String enter(Caller who, String name, String more) {
+        Answer made = create(who, "\"name\": \"" + name + '"').is(201);
+        String id = made.at("/id").asText();
+        change(who, id, "{" + more + "}");
+        return id;
+    }
+
+    private static void change(Caller who, String id, String patch) {
+        String path = "/v1/customers/" + id;
+        who.patch(path, who.get(path).is(200).etag(), patch).is(200);
+    }
+
+    @Test
+    void whoMayBeThereAlreadyIsEnteredOnlyAfterALookAtTheCandidatesInScope() {
+        String fields =
+                "\"name\": \"皇甫小满\", \"birthDate\": \"1988-05-21\", \"phones\": [{\"number\": \"13700001234\"}]";
+        String one = create(managerNorth, fields).is(201).at("/id").asText();
+        Answer refused = create(headNorth, "\"name\": \"皇甫小曼\", \"phones\": [{\"number\": \"137 0000 1234\"}]")
+                .is(409, "customer.possibleDuplicate");
+        assertThat(refused.at("/candidates/0/id").asText()).isEqualTo(one);
+        assertThat(refused.at("/candidates/0/name").asText()).isEqualTo("皇甫小满");
+        assertThat(refused.at("/candidates").toString()).doesNotContain("1234", "1988");
+        assertThat(refused.at("/candidates/0/reasons").toString()).contains("phone", "pinyin");
+        assertThat(refused.at("/candidates/0/level").asText()).isEqualTo("possible");
+        // Somebody else's confirmation does not count, nor that of an id that was not meant.
+        create(headNorth, fields + ", \"confirmDuplicates\": [\"" + UUID.randomUUID() + "\"]")
+                .is(409, "customer.possibleDuplicate");
+        // Out of scope is not there.
+        String elsewhere = create(headSouth, fields).is(201).at("/id").asText();
+        Answer both =
+                create(marketing, fields + ", \"branchId\": \"" + north + '"').is(409);
+        assertThat(both.at("/candidates")).hasSize(2);
+        assertThat(both.at("/candidates").toString()).contains(one, elsewhere);
+
+        String confirmed = create(headNorth, fields + ", \"confirmDuplicates\": [\"" + one + "\"]")
                 .is(201)
                 .at("/id")
                 .asText();
+        assertThat((String) kehu.value(
+                        "SELECT changes::text FROM kehu.audit WHERE object_id = ?", UUID.fromString(confirmed)))
+                .contains("customer.duplicate", "dismissed", one)
+                .doesNotContain("皇甫", "1988-05-21\"}");
+        assertThat(pairsOf(headNorth, confirmed, "dismissed")).hasSize(1);
+        // A name alone is no reason.
+        create(managerNorth, "\"name\": \"皇甫小满\"").is(201);
+        // Who could not be told of each other has come before somebody who may see both, without a scan.
+        queued(marketing, elsewhere, 2);
+        assertThat(pairs(headSouth, "")).isEmpty();
+        assertThat(pairsOf(headNorth, one, "open")).isEmpty();
+    }
+
+    @Test
+    void ofTwoEntriesAtOnceOneIsRefusedWhereADocumentSaysSoAndElseThePairIsQueued() throws Exception {
+        String born = "\"birthDate\": \"1979-11-02\", ";
+        String document = ", \"documents\": [{\"type\": \"passport\", \"number\": \"E20251128\"}]";
+        for (String more : List.of(document, "")) {
+            String name = more.isEmpty() ? "公孙再来" : "公孙同证";
+            String fields = born + "\"name\": \"" + name + '"' + more;
+            List<Callable<Answer>> both = List.of(() -> create(managerNorth, fields), () -> create(headNorth, fields));
+            ExecutorService threads = Executors.newFixedThreadPool(2);
+            List<Answer> answers = new ArrayList<>();
+            try {
+                for (Future<Answer> one : threads.invokeAll(both)) {
+                    answers.add(one.get());
+                }
+            } finally {
+                threads.shutdown();
+            }
+            List<Answer> made = answers.stream().filter(a -> a.status() == 201).toList();
+            if (made.size() == 2) {
+                assertThat(more).isEmpty();
+                queued(headNorth, made.get(0).at("/id").asText(), 1);
+            } else {
+                assertThat(made).hasSize(1);
+                assertThat(answers.stream().filter(a -> a.status() == 409)).hasSize(1);
+            }
+        }
+    }
+
+    @Test
+    void whoeverChangesIsPutBesideThoseHeIsLikeWithoutAScanAndOnceHoweverOftenItIsTold() {
+        String one = enter(managerNorth, "令狐未央", "\"birthDate\": \"1983-04-17\"");
+        String other = enter(managerNorth, "令狐未央", "\"phones\": [{\"number\": \"13655550101\"}]");
+        settled();
+        assertThat(pairsOf(managerNorth, one, "open")).isEmpty();
+        change(managerNorth, one, "{\"phones\": [{\"number\": \"13655550101\"}]}");
+        JsonNode pair = queued(managerNorth, one, 1).get(0);
+        assertThat(pair.at("/reasons").toString()).contains("phone");
+
+        kehu.sql("UPDATE kehu.event_cursor SET range_id = range_id - 20 WHERE consumer = 'customer.duplicates'");
+        settled();
+        assertThat(pairsOf(managerNorth, one, "open").get(0).at("/version")).isEqualTo(pair.at("/version"));
+        change(managerNorth, other, "{\"birthDate\": \"1951-12-30\", \"name\": \"闾丘不像\"}");
+        await().atMost(SOON)
+                .untilAsserted(
+                        () -> assertThat(pairsOf(managerNorth, one, "gone")).hasSize(1));
+    }
+
+    /** Pairs that come before somebody soon, without a scan that anybody asked for. */
+    private static List<JsonNode> queued(Caller who, String customer, int count) {
+        await().atMost(SOON)
+                .untilAsserted(() -> assertThat(pairsOf(who, customer, "open")).hasSize(count));
+        return pairsOf(who, customer, "open");
+    }
+
+    /** Waits until all that happened has been looked at, and no scan runs or is wanted. */
+    private static void settled() {
+        await().atMost(SOON).until(() -> kehu.value("""
+                SELECT s.wanted_last IS NULL AND NOT EXISTS (
+                        SELECT FROM kehu.job j WHERE j.kind = 'customer.duplicates' AND j.state IN ('waiting', 'running')
+                            AND j.not_before IS NULL)
+                    AND (SELECT max(e.xid) FROM kehu.event e WHERE e.type LIKE 'customer.%') < (
+                        SELECT max(r.to_xid) FROM kehu.event_range r JOIN kehu.event_cursor c ON c.range_id >= r.id
+                        WHERE c.consumer = 'customer.duplicates')
+                FROM customer.scan_state s"""));
+    }
+
+    @Test
+    void anImportLeavesOutOrReportsWhoIsLikeSomebodyAsItIsAskedTo() {
+        String there = enter(headNorth, "百里长安", "\"phones\": [{\"number\": \"13544440001\"}]");
+        String file = """
+                ref,name,phone,born
+                a1,百里长安,13544440001,
+                a2,濮阳新人,13544440002,1990-01-01
+                a3,濮阳心仁,13544440002,1990-01-01
+                """;
+        Answer skipped = imports(file, "left", "skip", true);
+        assertThat(skipped.at("/created").asInt()).isEqualTo(1);
+        assertThat(skipped.at("/alike").asInt()).isEqualTo(2);
+        assertThat(skipped.at("/rejected").asInt()).isEqualTo(2);
+        Answer left = imports(file, "left", "skip", false);
+        assertThat(left.at("/created").asInt()).isEqualTo(1);
+        String errors = operator.get("/v1/imports/" + left.at("/id").asText() + "/errors")
+                .is(200)
+                .text();
+        assertThat(errors).contains("2,\"\",customer.possibleDuplicate", "4,\"\",customer.possibleDuplicate");
+        assertThat(errors).doesNotContain("百里", "1354444");
+        // Known by the id of the source: changed or left as he is, not held against himself.
+        Answer again = imports(file, "left", "skip", false);
+        assertThat(again.at("/unchanged").asInt()).isEqualTo(1);
+        assertThat(again.at("/alike").asInt()).isEqualTo(2);
+
+        Answer reported = imports(file, "told", "report", false);
+        assertThat(reported.at("/created").asInt()).isEqualTo(3);
+        assertThat(reported.at("/alike").asInt()).isEqualTo(3);
+        assertThat(reported.at("/rejected").asInt()).isZero();
+        assertThat(operator.get("/v1/imports/" + reported.at("/id").asText() + "/errors")
+                        .text())
+                .contains("2,\"\",import.alike", "3,\"\",import.alike", "4,\"\",import.alike");
+        // By the scan that many new customers begin, unasked.
+        queued(marketing, there, 1);
+        assertThat(imports(file, "asis", "create", false).at("/alike").asInt()).isZero();
+    }
+
+    private static Answer imports(String file, String source, String duplicates, boolean dryRun) {
+        return ended(operator, operator.post("/v1/imports", """
+                {"uploadId": "%s", "duplicates": "%s", "dryRun": %s, "mapping": {"kind": "person", "branchId": "%s",
+                 "externalId": {"source": "%s", "column": "ref"}, "fields": [{"field": "name", "column": "name"},
+                 {"field": "phone", "column": "phone"}, {"field": "birthDate", "column": "born"}]}}""".formatted(
+                        operator.upload(file.getBytes(UTF_8)), duplicates, dryRun, north, source)));
     }
 
     private static Answer ended(Caller who, Answer begun) {
@@ -76,6 +241,7 @@ class DuplicateTest {
     }
 
     private static Answer scan(String body) {
+        settled();
         return ended(marketing, marketing.post("/v1/duplicates/scans", body));
     }
 
@@ -99,10 +265,10 @@ class DuplicateTest {
     @Test
     void aScanFindsWhoWasEnteredTwiceSaysWhyAndAsksOnlyWhoMaySeeBoth() {
         String born = "\"birthDate\": \"1971-03-09\"";
-        String one = enter(managerNorth, "\"name\": \"欧阳明远\", " + born);
-        String other = enter(managerNorth, "\"name\": \"欧阳鸣远\", " + born);
-        String elsewhere = enter(headSouth, "\"name\": \"欧阳明远\", " + born);
-        String nobody = enter(managerNorth, "\"name\": \"司马长风\", " + born);
+        String one = enter(managerNorth, "欧阳明远", born);
+        String other = enter(managerNorth, "欧阳鸣远", born);
+        String elsewhere = enter(headSouth, "欧阳明远", born);
+        String nobody = enter(managerNorth, "司马长风", born);
         assertThat(scan("{}").at("/full").isBoolean()).isTrue();
 
         List<JsonNode> mine = pairsOf(headNorth, one, "open");
@@ -129,8 +295,8 @@ class DuplicateTest {
     @Test
     void whatWasDismissedStaysSoUntilThereIsMoreToSayForIt() {
         String born = "\"birthDate\": \"1966-10-21\"";
-        String one = enter(managerNorth, "\"name\": \"诸葛思成\", " + born);
-        String other = enter(managerNorth, "\"name\": \"诸葛思成\", " + born);
+        String one = enter(managerNorth, "诸葛思成", born);
+        String other = enter(managerNorth, "诸葛思成", born);
         scan("{}");
         JsonNode pair = pairsOf(managerNorth, one, "open").get(0);
         String path = "/v1/duplicates/" + pair.get("id").asText();
@@ -147,15 +313,15 @@ class DuplicateTest {
         scan("{\"full\": true}");
         assertThat(pairsOf(managerNorth, one, "open")).isEmpty();
         String phone = "{\"phones\": [{\"number\": \"13912340987\"}]}";
-        managerNorth.patch("/v1/customers/" + one, "\"1\"", phone).is(200);
-        managerNorth.patch("/v1/customers/" + other, "\"1\"", phone).is(200);
+        change(managerNorth, one, phone);
+        change(managerNorth, other, phone);
         Answer third = scan("{}");
         assertThat(third.at("/full").asBoolean()).isFalse();
         assertThat(pairsOf(managerNorth, one, "open")).hasSize(1);
 
         // And one that is no longer alike leaves the queue.
-        managerNorth.patch("/v1/customers/" + other, "\"2\"", """
-                {"name": "完颜不同", "birthDate": "1950-01-02", "phones": []}""").is(200);
+        change(managerNorth, other, """
+                {"name": "完颜不同", "birthDate": "1950-01-02", "phones": []}""");
         scan("{}");
         assertThat(pairsOf(managerNorth, one, "open")).isEmpty();
         assertThat(pairsOf(managerNorth, one, "gone")).hasSize(1);
@@ -163,9 +329,10 @@ class DuplicateTest {
 
     @Test
     void lostKeysAreComputedAnewAndOneScanRunsAtATime() {
-        String one = enter(managerNorth, "\"name\": \"尉迟文静\", \"emails\": [\"wj.yuchi@example.com\"]");
+        String one = enter(managerNorth, "尉迟文静", "\"emails\": [\"wj.yuchi@example.com\"]");
         scan("{}");
-        enter(managerNorth, "\"name\": \"尉迟文静\", \"emails\": [\"wj.yuchi@example.com\"]");
+        enter(managerNorth, "尉迟文静", "\"emails\": [\"wj.yuchi@example.com\"]");
+        settled();
         // What a crash of the database does to a table without a log.
         kehu.sql("TRUNCATE customer.block");
         Answer end = scan("{}");
@@ -204,7 +371,8 @@ class DuplicateTest {
         assertThat(imported(file, set, branch, "").at("/created").asInt()).isEqualTo(people);
         imported(file, set, branch, """
                 , {"field": "birthDate", "column": "date_of_birth", "dateFormat": "yyyyMMdd"}""");
-        scan("{}");
+        // The scans of so many begin by themselves.
+        settled();
 
         // In the order of the file: rec-12-org and rec-12-dup-0 are one person.
         List<String> persons = Files.readAllLines(path).stream()

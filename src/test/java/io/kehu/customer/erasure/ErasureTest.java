@@ -30,14 +30,13 @@ import java.util.UUID;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.MethodOrderer;
-import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.io.TempDir;
 
-/** From the wish to be forgotten to a restored backup that forgets again. The clock of the bank moves on with the tests. */
-@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+/**
+ * From the wish to be forgotten to a restored backup that forgets again. One person is forgotten before all tests, and a backup
+ * made in his time of grace; the clock of the bank only moves on, so no test says what day it is.
+ */
 class ErasureTest {
     private static final Map<String, String> QUICK = Map.of("KEHU_ERASURE_POLL_MILLIS", "100");
 
@@ -49,6 +48,7 @@ class ErasureTest {
     private static UUID maker;
     private static UUID checker;
     private static TestMembers.Person person;
+    private static String member;
     private static String path;
     private static UUID id;
     private static UUID side;
@@ -56,11 +56,27 @@ class ErasureTest {
     private static int days;
 
     @BeforeAll
-    static void start() {
+    static void start() throws SQLException {
         kehu = TestKehu.start(QUICK);
         branch = kehu.branch(kehu.headOffice(), "FORGET");
         maker = kehu.staff(branch, "branch-head");
         checker = kehu.staff(branch, "branch-head");
+        aPersonWithAllThereIsOfHim();
+        String token = TestMembers.login(kehu, member, TestMembers.PASSWORD)
+                .is(200)
+                .at("/accessToken")
+                .asText();
+        kehu.with(token).get("/v1/members/me").is(200);
+        delete(path);
+        await().untilAsserted(() -> kehu.with(token).get("/v1/members/me").is(401));
+        backup();
+        pass(29);
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.data_key WHERE subject_id IN (?, ?)", id, side))
+                .as("within the time of grace")
+                .isEqualTo(2);
+        pass(2);
+        awaitErased(id);
+        erasure = head().get(path + "/deletion").is(200).at("/id").asText();
     }
 
     @AfterAll
@@ -127,7 +143,6 @@ class ErasureTest {
     }
 
     @Test
-    @Order(1)
     void aDeletionAlwaysTakesTheNumberTypedAgainAndASecondPerson() {
         String customer = aCustomer("待删客户");
         head().post(customer + "/deletion", "{\"reason\": \"customer-request\", \"confirmNumber\": \"00000000000\"}")
@@ -156,7 +171,6 @@ class ErasureTest {
     }
 
     @Test
-    @Order(2)
     void withinTheGraceHeIsGoneFromAllListsAndCanBeRestored() {
         String customer = aCustomer("反悔客户");
         delete(customer);
@@ -175,7 +189,7 @@ class ErasureTest {
                         .is(200)
                         .at("/items")
                         .findValuesAsText("customerId"))
-                .containsExactly(id(customer).toString());
+                .contains(id(customer).toString());
         assertThat(head().post(customer + "/deletion/cancel", null)
                         .is(200)
                         .at("/state")
@@ -190,7 +204,6 @@ class ErasureTest {
     }
 
     @Test
-    @Order(3)
     void whatKeepsHimIsAskedWhenHeIsDeletedAndWhenHeIsErased() {
         kehu.sql("CREATE TABLE customer.kept (customer_id uuid, reason text)");
         kehu.sql("GRANT SELECT ON customer.kept TO kehu_app");
@@ -219,7 +232,6 @@ class ErasureTest {
     }
 
     @Test
-    @Order(4)
     void theWorkingRoleErasesNobodyWhoseGraceIsNotOverOrWhomNobodyApproved() throws SQLException {
         String customer = aCustomer("未批客户");
         UUID deletion = (UUID) kehu.sql("""
@@ -248,9 +260,7 @@ class ErasureTest {
         }
     }
 
-    @Test
-    @Order(5)
-    void afterTheGraceKeysFactsAndWaysToFindHimAreGoneOnEverySide() throws Exception {
+    private static void aPersonWithAllThereIsOfHim() {
         person = TestMembers.aPerson(kehu);
         id = person.customer();
         path = "/v1/customers/" + id;
@@ -273,11 +283,7 @@ class ErasureTest {
                     .as(where)
                     .isPositive();
         }
-        String member = TestMembers.account(kehu, id);
-        String token = TestMembers.login(kehu, member, TestMembers.PASSWORD)
-                .is(200)
-                .at("/accessToken")
-                .asText();
+        member = TestMembers.account(kehu, id);
         Answer said = head().post(
                         path + "/interactions", "{\"channel\": \"call\", \"direction\": \"inbound\", \"text\": \"秘密\"}")
                 .is(201);
@@ -287,7 +293,6 @@ class ErasureTest {
         side = id(merged);
         kehu.sql("INSERT INTO customer.merged (id, survivor_id) VALUES (?, ?)", side, id);
         kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", side);
-        kehu.with(token).get("/v1/members/me").is(200);
         kehu.sql("""
                 WITH c AS (INSERT INTO customer.tag_category (id, code, name_en, name_zh, tree, depth)
                            VALUES (uuidv7(), 'forgotten', 'Forgotten', '遗忘', 'forgotten!', 0) RETURNING id)
@@ -300,14 +305,10 @@ class ErasureTest {
         kehu.sql("""
                 CREATE FUNCTION customer.erase_extra(customers uuid[]) RETURNS void LANGUAGE sql AS
                 'DELETE FROM customer.extra WHERE customer_id = ANY (customers)'""");
-        delete(path);
-        await().untilAsserted(() -> kehu.with(token).get("/v1/members/me").is(401));
-        backup();
-        pass(29);
-        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.data_key WHERE subject_id IN (?, ?)", id, side))
-                .isEqualTo(2);
-        pass(2);
-        awaitErased(id);
+    }
+
+    @Test
+    void afterTheGraceKeysFactsAndWaysToFindHimAreGoneOnEverySide() throws Exception {
         gone(kehu);
         TestMembers.login(kehu, member, TestMembers.PASSWORD).is(401);
         assertThatThrownBy(() -> kehu.sql("UPDATE customer.customer SET deleted_at = NULL WHERE id = ?", side))
@@ -383,9 +384,15 @@ class ErasureTest {
     }
 
     @Test
-    @Order(6)
     void theCertificateNamesBothDatesAndIsFinalOnlyWhenTheLastBackupHasExpired() {
-        erasure = head().get(path + "/deletion").is(200).at("/id").asText();
+        String customer = aCustomer("有凭证客户");
+        UUID merged = id(aCustomer("有凭证的一方"));
+        kehu.sql("INSERT INTO customer.merged (id, survivor_id) VALUES (?, ?)", merged, id(customer));
+        kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", merged);
+        delete(customer);
+        pass(31);
+        awaitErased(id(customer));
+        String erasure = head().get(customer + "/deletion").is(200).at("/id").asText();
         Answer certificate =
                 kehu.caller("auditor").get("/v1/erasures/" + erasure).is(200);
         assertThat(certificate.at("/state").asText()).isEqualTo("erased");
@@ -398,7 +405,7 @@ class ErasureTest {
                 .contains(
                         certificate.at("/erasedAt").asText(),
                         certificate.at("/finalAt").asText(),
-                        id.toString());
+                        id(customer).toString());
         assertThat(Signer.verify(
                         kehu.signer().publicKeys().get(certificate.at("/kid").asText()),
                         statement.getBytes(StandardCharsets.UTF_8),
@@ -464,7 +471,6 @@ class ErasureTest {
     }
 
     @Test
-    @Order(7)
     void aRestoredBackupForgetsAgainBeforeItAnswersAndAnAlteredListIsRefused() throws Exception {
         Settings settings = restored(Map.of());
         TestKehu copy = TestKehu.on(settings);
@@ -496,6 +502,7 @@ class ErasureTest {
                     .isPositive();
             assertThat(verified(copy).findings()).isEmpty();
         }
+        Files.writeString(list(), lines);
         long replayed = copy.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'replayErasure'");
         try (TestKehu twice = TestKehu.on(settings)) {
             twice.addNode(settings);
@@ -506,7 +513,6 @@ class ErasureTest {
     }
 
     @Test
-    @Order(8)
     void aListThatWasLostGrowsAgainFromTheDatabase() throws Exception {
         long erased = kehu.<Long>value("SELECT count(*) FROM customer.erasure");
         Files.delete(list());

@@ -192,6 +192,27 @@ class GradingTest {
     }
 
     @Test
+    void whatARuleSaysOfAUnitedRecordStaysWithItWhenTheMergeIsUndone() {
+        String rule = aRule("tier", assetsFrom(9_000_000), "\"result\": \"private\", \"handDays\": 0");
+        String survivor = aCustomer(", \"tier\": \"mass\"");
+        String duplicate = aCustomer(", \"tier\": \"affluent\"");
+        Answer merge = manager.post("/v1/merges", """
+                {"survivorId": "%s", "duplicateId": "%s", "choice": {"tier": "duplicate"}}""".formatted(survivor.substring(14), duplicate.substring(14)))
+                .is(201);
+        assertThat(tierOf(survivor)).isEqualTo("affluent");
+        change(survivor, "{\"assets\": \"9000000\"}");
+        await().atMost(SOON)
+                .pollInterval(OFTEN)
+                .untilAsserted(() -> assertThat(tierOf(survivor)).isEqualTo("private"));
+        assertThat(grade(survivor, "tier").at("/rule/id").asText()).isEqualTo(rule);
+        switchOff();
+        manager.send("POST", "/v1/merges/" + merge.at("/id").asText() + "/undo", (String) null)
+                .is(200);
+        assertThat(tierOf(survivor)).isEqualTo("private");
+        assertThat(tierOf(duplicate)).isEqualTo("affluent");
+    }
+
+    @Test
     void aTierOfPersonsIsNoTierOfOrganisations() {
         aRule("tier", assetsFrom(600_000), "\"result\": \"affluent\"");
         String organisation = "/v1/customers/"

@@ -7,7 +7,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import io.kehu.app.Migrations;
 import io.kehu.bus.Json;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -295,6 +299,126 @@ class SegmentTest {
         marketing.get(segment).is(404, "segment.notFound");
         marketing.get(segment + "/members").is(404, "segment.notFound");
         assertThat(marketing.get("/v1/customers/" + other).status()).isEqualTo(200);
+    }
+
+    private static String tag(String code, String more) {
+        String category = marketing
+                .post("/v1/tag-categories", "{\"code\": \"" + code + "\", \"nameEn\": \"C\", \"nameZh\": \"类\"}")
+                .is(201)
+                .at("/id")
+                .asText();
+        return marketing
+                .post("/v1/tags", """
+                        {"code": "%s", "categoryId": "%s", "nameEn": "T", "nameZh": "签"%s}""".formatted(code, category, more))
+                .is(201)
+                .at("/id")
+                .asText();
+    }
+
+    private static void give(Caller who, String customer, String tag) {
+        who.send("PUT", "/v1/customers/" + customer + "/tags/" + tag, "{\"reason\": \"因为\"}")
+                .is(200);
+    }
+
+    @Test
+    void aTagThatEndsForAllOrWhoseCustomerMovesMovesMembersToo() {
+        Caller head = kehu.signIn(kehu.staff(kehu.headOffice(), "branch-head"));
+        UUID elsewhere = kehu.branch(kehu.headOffice(), "SEGE");
+        String ofTheBranch = tag("segm-branch", ", \"branchId\": \"" + branch + "\"");
+        String ofTheBank = tag("segm-bank", "");
+        String one = customer("\"tier\": \"mass\"");
+        String other = customer("\"tier\": \"mass\"");
+        for (String customer : List.of(one, other)) {
+            give(head, customer, ofTheBranch);
+            give(head, customer, ofTheBank);
+        }
+        String here = segment(marketing, "live", "\"filter\": {\"field\": \"tags\", \"is\": \"segm-branch\"}");
+        String both = segment(marketing, "live", "\"filter\": {\"field\": \"tags\", \"is\": \"segm-bank\"}");
+        has(here, one, other);
+        has(both, one, other);
+        String path = "/v1/customers/" + one;
+        head.patch(path, head.get(path).etag(), "{\"branchId\": \"" + elsewhere + "\", \"managerId\": null}")
+                .is(200);
+        has(here, other);
+        String until = kehu.value("SELECT to_char(kehu.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
+        marketing
+                .patch("/v1/tags/" + ofTheBank, "\"1\"", "{\"validUntil\": \"" + until + "\"}")
+                .is(200);
+        has(both);
+    }
+
+    @Test
+    void aMergeBringsTheSurvivorWhatItsOtherSideHasAndItsUndoTakesItAway() {
+        Caller head = kehu.signIn(kehu.staff(branch, "branch-head"));
+        String tag = tag("segm-merged", "");
+        String survivor = customer("\"tier\": \"mass\"");
+        String duplicate = customer("\"tier\": \"mass\"");
+        give(head, duplicate, tag);
+        String segment = segment(marketing, "live", "\"filter\": {\"field\": \"tags\", \"is\": \"segm-merged\"}");
+        has(segment, duplicate);
+        Answer merge =
+                head.post("/v1/merges", """
+                {"survivorId": "%s", "duplicateId": "%s"}""".formatted(survivor, duplicate)).is(201);
+        has(segment, survivor);
+        head.send("POST", "/v1/merges/" + merge.at("/id").asText() + "/undo", (String) null)
+                .is(200);
+        has(segment, duplicate);
+    }
+
+    @Test
+    void movesAreToldOnlyToWhoMaySeeSegmentsAndAllThatTheFilterAsks() {
+        String code = "segm-rich";
+        String tag = tag(code, "");
+        kehu.caller("administrator").post("/v1/roles", """
+                {"code": "segm-taxman", "nameEn": "Taxman", "nameZh": "税务", "scope": "all",
+                 "permissions": ["event:read", "customer:read", "customer:finance", "tag:read"]}""").is(201);
+        kehu.caller("administrator").post("/v1/roles", """
+                {"code": "segm-tagless", "nameEn": "Tagless", "nameZh": "无签", "scope": "all",
+                 "permissions": ["event:read", "customer:read", "customer:finance", "segment:read"]}""").is(201);
+        Caller analyst = kehu.caller("analyst");
+        String segment = segment(
+                analyst,
+                "live",
+                filter("{\"field\": \"assets\", \"from\": \"70\"}, {\"field\": \"tags\", \"is\": \"" + code + "\"}"));
+        isReady(segment);
+        String somebody = customer("\"assets\": \"100\"");
+        give(kehu.signIn(kehu.staff(branch, "branch-head")), somebody, tag);
+        await().atMost(SOON)
+                .until(() -> events(analyst, "segment.entered", segment).size() == 1);
+        for (String role : List.of("segm-taxman", "segm-tagless")) {
+            Caller half = kehu.signIn(kehu.staff(branch, role));
+            assertThat(events(half, "segment.entered", segment)).as(role).isEmpty();
+            assertThat(half.get("/v1/events?limit=1&types=customer.created")
+                            .is(200)
+                            .at("/items")
+                            .size())
+                    .isEqualTo(1);
+        }
+    }
+
+    @Test
+    void aNewSegmentIsAskedAboutEverybodyOnlyWhenNoOlderWriteIsUnderWay() throws SQLException {
+        String somebody = customer("\"occupation\": \"8080801\"");
+        String other = customer("\"occupation\": \"8080803\"");
+        String ready = segment(marketing, "live", filter("{\"field\": \"occupation\", \"is\": \"8080803\"}"));
+        has(ready, other);
+        isReady(ready);
+        // Where no segment had been, this would have noted nothing.
+        try (Connection writer = Migrations.connect(kehu.settings().postgresql().ownerUri(), 5_000);
+                Statement sql = writer.createStatement()) {
+            writer.setAutoCommit(false);
+            sql.execute("UPDATE customer.customer SET occupation = '8080802' WHERE id = '" + somebody + "'");
+            String segment = segment(marketing, "live", filter("{\"field\": \"occupation\", \"is\": \"8080802\"}"));
+            // Looks go on meanwhile.
+            change(other, "{\"occupation\": \"8080804\"}");
+            has(ready);
+            change(other, "{\"occupation\": \"8080803\"}");
+            has(ready, other);
+            assertThat(marketing.get(segment).at("/catchingUp").asBoolean()).isTrue();
+            writer.commit();
+            has(segment, somebody);
+            isReady(segment);
+        }
     }
 
     @Test
