@@ -351,6 +351,7 @@ class AuthorizationMatrixTest {
         documents(fixtures);
         connectors(fixtures);
         quality(fixtures);
+        exports(fixtures);
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
@@ -720,6 +721,62 @@ class AuthorizationMatrixTest {
 
     private static TestConnector connector() {
         return CONNECTORS.computeIfAbsent("matrix", name -> TestConnector.create(kehu.caller("operator"), name, name));
+    }
+
+    private static void exports(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "createExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports", "{\"columns\": [\"name\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"tier\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
+                "listExports",
+                (cast, relation) ->
+                        new Request("/v1/exports?limit=200").mustShow(exportOf(cast.people.get(relation), false)));
+        fixtures.put(
+                "getExport",
+                (cast, relation) -> new Request("/v1/exports/" + exportOf(cast.people.get(relation), false)));
+        fixtures.put(
+                "cancelExport",
+                (cast, relation) ->
+                        new Request("/v1/exports/" + exportOf(cast.people.get(relation), false) + "/cancel"));
+        fixtures.put(
+                "createExportLink",
+                (cast, relation) -> new Request("/v1/exports/" + exportOf(cast.people.get(relation), true) + "/links"));
+        fixtures.put("downloadExport", (cast, relation) -> {
+            String token = (Ids.next() + "-" + Ids.next()).replace("-", "").substring(0, 43);
+            kehu.sql("""
+                    INSERT INTO customer.export_link (export_id, hash, expires_at) VALUES (?, sha256(?::bytea), kehu.now() + interval '1 hour')
+                    ON CONFLICT (export_id) DO UPDATE SET hash = EXCLUDED.hash, expires_at = EXCLUDED.expires_at, used_at = NULL""", exportOf(cast.people.get(relation), true), token);
+            return new Request("/v1/export-downloads/" + token);
+        });
+    }
+
+    /** An export of this member of staff that nobody begins, or one that has a file. */
+    private static UUID exportOf(UUID person, boolean done) {
+        return EXPORTS.computeIfAbsent(person + " " + done, key -> {
+            kehu.sql("""
+                    WITH job AS (
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.export', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day') RETURNING id)
+                    INSERT INTO customer.export (id, kind, maker_id, branch_id, job_id, request, purpose, counted, newest, reach)
+                    SELECT job.id, CASE WHEN s.roles && '{analyst,risk}' THEN 'analysis' ELSE 'customers' END, s.id, s.branch_id, job.id,
+                        '{"format": "csv", "columns": ["kind"]}', 'service', 1, 1,
+                        sha256(convert_to(t.scope || E'\n[' || (SELECT coalesce(string_agg(b::text, ', ' ORDER BY b), '') FROM unnest(t.branch_ids) b)
+                            || E']\n[]', 'UTF8'))
+                    FROM job, iam.staff s, iam.standing(s.id) t WHERE s.id = ?""", person, person);
+            UUID id = kehu.value("SELECT max(id::text)::uuid FROM customer.export WHERE maker_id = ?", person);
+            if (done) {
+                kehu.sql("""
+                        INSERT INTO customer.export_file (export_id, blob_id, rows, size, sha256, expires_at)
+                        SELECT ?, id, 1, size, sha256, kehu.now() + interval '1 day' FROM kehu.blob WHERE id = ?""", id, freshPaper(person));
+            }
+            return id;
+        });
     }
 
     private static void documents(Map<String, Fixture> fixtures) {
@@ -1171,6 +1228,20 @@ class AuthorizationMatrixTest {
             return new Request("/v1/customers/" + customer, "{\"annualIncome\": \"5\"}")
                     .ifMatch(version("customer.customer", customer));
         });
+        fixtures.put(
+                "createExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports", "{\"columns\": [\"assets\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"assetsBand\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
+                "createExport@unmask",
+                (cast, relation) -> new Request(
+                        "/v1/exports",
+                        "{\"columns\": [\"phone\"], \"format\": \"csv\", \"purpose\": \"service\", \"unmask\": [\"phone\"]}"));
         fixtures.put("createImport@finance", (cast, relation) -> {
             Request plain = fixtures.get("createImport").request(cast, relation);
             return new Request(plain.path, plain.body.replace("\"person\"", """
@@ -1270,6 +1341,7 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
+    private static final Map<String, UUID> EXPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
     private static final Map<String, String> PULLS = new ConcurrentHashMap<>();

@@ -15,6 +15,7 @@ record CustomerSettings(
         Duplicates duplicates,
         Enrichment enrichment,
         Connectors connectors,
+        Exports exports,
         int statisticsPollMillis,
         int qualityKeptSeconds) {
 
@@ -92,6 +93,41 @@ record CustomerSettings(
             int maxRetryMillis,
             int keepDays) {}
 
+    /**
+     * Of files of customers.
+     *
+     * @param rowsPerDay of one member of staff
+     * @param maxRows of one file
+     * @param documentRows of one that is for reading
+     * @param pageRows read at a time
+     * @param fileHours until a file is deleted
+     * @param linkMinutes until a link is of no use
+     * @param smallestGroup of customers who are alike, in an analysis
+     * @param pollMillis between two looks for files whose time is over
+     */
+    public record Exports(
+            int rowsPerDay,
+            int maxRows,
+            int documentRows,
+            int pageRows,
+            int fileHours,
+            int linkMinutes,
+            int smallestGroup,
+            int pollMillis) {
+
+        static Exports from(SettingsTree exports) {
+            return new Exports(
+                    exports.count("rowsPerDay", "rows", 0, 100_000_000),
+                    exports.count("maxRows", "rows", 1, 1_048_574),
+                    exports.count("documentRows", "rows", 1, 20_000),
+                    exports.count("pageRows", "rows", 1, 5_000),
+                    exports.count("fileHours", "hours", 1, 720),
+                    exports.count("linkMinutes", "minutes", 1, 15),
+                    exports.count("smallestGroup", "customers", 10, 10_000),
+                    exports.millis("pollMillis", 50, 3_600_000));
+        }
+    }
+
     static CustomerSettings from(SettingsTree root) {
         SettingsTree segments = root.group("segments");
         SettingsTree grading = root.group("grading");
@@ -140,6 +176,7 @@ record CustomerSettings(
                         connectors.millis("retryMillis", 10, 86_400_000),
                         connectors.millis("maxRetryMillis", 10, 86_400_000),
                         connectors.count("keepDays", "days", 1, 3_650)),
+                Exports.from(root.group("exports")),
                 root.group("statistics").millis("pollMillis", 20, 55_000),
                 root.group("quality").count("keptSeconds", "seconds", 0, 86_400));
     }
