@@ -351,9 +351,11 @@ class AuthorizationMatrixTest {
         documents(fixtures);
         connectors(fixtures);
         quality(fixtures);
+        exports(fixtures);
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
+        enrichments(fixtures);
         merges(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
@@ -721,6 +723,62 @@ class AuthorizationMatrixTest {
         return CONNECTORS.computeIfAbsent("matrix", name -> TestConnector.create(kehu.caller("operator"), name, name));
     }
 
+    private static void exports(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "createExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports", "{\"columns\": [\"name\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"tier\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
+                "listExports",
+                (cast, relation) ->
+                        new Request("/v1/exports?limit=200").mustShow(exportOf(cast.people.get(relation), false)));
+        fixtures.put(
+                "getExport",
+                (cast, relation) -> new Request("/v1/exports/" + exportOf(cast.people.get(relation), false)));
+        fixtures.put(
+                "cancelExport",
+                (cast, relation) ->
+                        new Request("/v1/exports/" + exportOf(cast.people.get(relation), false) + "/cancel"));
+        fixtures.put(
+                "createExportLink",
+                (cast, relation) -> new Request("/v1/exports/" + exportOf(cast.people.get(relation), true) + "/links"));
+        fixtures.put("downloadExport", (cast, relation) -> {
+            String token = (Ids.next() + "-" + Ids.next()).replace("-", "").substring(0, 43);
+            kehu.sql("""
+                    INSERT INTO customer.export_link (export_id, hash, expires_at) VALUES (?, sha256(?::bytea), kehu.now() + interval '1 hour')
+                    ON CONFLICT (export_id) DO UPDATE SET hash = EXCLUDED.hash, expires_at = EXCLUDED.expires_at, used_at = NULL""", exportOf(cast.people.get(relation), true), token);
+            return new Request("/v1/export-downloads/" + token);
+        });
+    }
+
+    /** An export of this member of staff that nobody begins, or one that has a file. */
+    private static UUID exportOf(UUID person, boolean done) {
+        return EXPORTS.computeIfAbsent(person + " " + done, key -> {
+            kehu.sql("""
+                    WITH job AS (
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.export', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day') RETURNING id)
+                    INSERT INTO customer.export (id, kind, maker_id, branch_id, job_id, request, purpose, counted, newest, reach)
+                    SELECT job.id, CASE WHEN s.roles && '{analyst,risk}' THEN 'analysis' ELSE 'customers' END, s.id, s.branch_id, job.id,
+                        '{"format": "csv", "columns": ["kind"]}', 'service', 1, 1,
+                        sha256(convert_to(t.scope || E'\n[' || (SELECT coalesce(string_agg(b::text, ', ' ORDER BY b), '') FROM unnest(t.branch_ids) b)
+                            || E']\n[]', 'UTF8'))
+                    FROM job, iam.staff s, iam.standing(s.id) t WHERE s.id = ?""", person, person);
+            UUID id = kehu.value("SELECT max(id::text)::uuid FROM customer.export WHERE maker_id = ?", person);
+            if (done) {
+                kehu.sql("""
+                        INSERT INTO customer.export_file (export_id, blob_id, rows, size, sha256, expires_at)
+                        SELECT ?, id, 1, size, sha256, kehu.now() + interval '1 day' FROM kehu.blob WHERE id = ?""", id, freshPaper(person));
+            }
+            return id;
+        });
+    }
+
     private static void documents(Map<String, Fixture> fixtures) {
         fixtures.put(
                 "listDocuments",
@@ -942,6 +1000,74 @@ class AuthorizationMatrixTest {
                         RETURNING id""", p).get(0).get("id"));
     }
 
+    private static void enrichments(Map<String, Fixture> fixtures) {
+        String sources = "/v1/enrichment-sources";
+        String path = "/v1/enrichment-proposals/";
+        fixtures.put("listEnrichmentSources", (cast, relation) -> new Request(sources).mustShow(PAGE));
+        fixtures.put("createEnrichmentSource", (cast, relation) -> new Request(sources, """
+                {"code": "new-one", "name": "矩阵", "host": "matrix.example", "path": "/{name}", "fields": [{"field": "name", "pointer": "/name"}]}"""));
+        fixtures.put("getEnrichmentSource", (cast, relation) -> new Request(sources + "/" + PAGE));
+        fixtures.put(
+                "changeEnrichmentSource",
+                (cast, relation) -> new Request(sources + "/" + PAGE, "{\"name\": \"改名\"}").ifMatch(1));
+        fixtures.put(
+                "startEnrichment",
+                (cast, relation) -> new Request(
+                        "/v1/customers/" + organisationOf(cast.people.get(relation)) + "/enrichments",
+                        "{\"sourceId\": \"" + PAGE + "\"}"));
+        fixtures.put(
+                "listEnrichmentProposals",
+                (cast, relation) -> new Request("/v1/enrichment-proposals?limit=200")
+                        .mustShow(proposalOf(cast.people.get(relation))));
+        fixtures.put(
+                "getEnrichmentProposal", (cast, relation) -> new Request(path + proposalOf(cast.people.get(relation))));
+        fixtures.put(
+                "acceptEnrichmentProposal",
+                (cast, relation) -> new Request(path + proposalOf(cast.people.get(relation)) + "/accept")
+                        .ifMatch(version("customer.customer", organisationOf(cast.people.get(relation)))));
+        fixtures.put(
+                "rejectEnrichmentProposal",
+                (cast, relation) ->
+                        new Request(path + proposalOf(cast.people.get(relation)) + "/reject", "{\"why\": \"矩阵\"}"));
+    }
+
+    /** An organisation that this member of staff looks after. */
+    private static UUID organisationOf(UUID person) {
+        return ORGANISATIONS.computeIfAbsent(
+                person,
+                p -> UUID.fromString(kehu.signIn(DemoStaff.id("marketing"))
+                        .post("/v1/customers", """
+                {"kind": "organisation", "name": "矩阵公司", "branchId": "%s", "managerId": "%s"}""".formatted(
+                                        kehu.value("SELECT branch_id FROM iam.staff WHERE id = ?", p), p))
+                        .is(201)
+                        .at("/id")
+                        .asText()));
+    }
+
+    /** What a page says of that organisation. */
+    private static UUID proposalOf(UUID person) {
+        return PROPOSALS.computeIfAbsent(person, p -> {
+            UUID customer = organisationOf(p);
+            Map<String, Object> key = kehu.sql(
+                            "SELECT epoch, wrapped FROM kehu.data_key WHERE subject_id = ?", customer)
+                    .get(0);
+            byte[] value = kehu.vault()
+                    .seal(
+                            kehu.vault().key(customer, (Integer) key.get("epoch"), (byte[]) key.get("wrapped")),
+                            "customer.enrichment_proposal",
+                            "C2",
+                            "矩阵新公司".getBytes(StandardCharsets.UTF_8));
+            return (UUID) kehu.sql(
+                            "INSERT INTO customer.enrichment_proposal (id, customer_id, source_id, field, value)"
+                                    + " VALUES (uuidv7(), ?, ?, 'name', ?) RETURNING id",
+                            customer,
+                            PAGE,
+                            value)
+                    .get(0)
+                    .get("id");
+        });
+    }
+
     private static void rights(Map<String, Fixture> fixtures) {
         String spare = "/v1/roles/matrix-spare";
         fixtures.put("getRole", (cast, relation) -> new Request(spare));
@@ -1102,6 +1228,20 @@ class AuthorizationMatrixTest {
             return new Request("/v1/customers/" + customer, "{\"annualIncome\": \"5\"}")
                     .ifMatch(version("customer.customer", customer));
         });
+        fixtures.put(
+                "createExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports", "{\"columns\": [\"assets\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"assetsBand\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
+                "createExport@unmask",
+                (cast, relation) -> new Request(
+                        "/v1/exports",
+                        "{\"columns\": [\"phone\"], \"format\": \"csv\", \"purpose\": \"service\", \"unmask\": [\"phone\"]}"));
         fixtures.put("createImport@finance", (cast, relation) -> {
             Request plain = fixtures.get("createImport").request(cast, relation);
             return new Request(plain.path, plain.body.replace("\"person\"", """
@@ -1192,12 +1332,16 @@ class AuthorizationMatrixTest {
     private static final UUID CATEGORY = Ids.next();
     private static final UUID TAG = Ids.next();
     private static final UUID RULE = Ids.next();
+    private static final UUID PAGE = Ids.next();
+    private static final Map<UUID, UUID> ORGANISATIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> PROPOSALS = new ConcurrentHashMap<>();
     private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
     private static final Map<UUID, UUID> TWINS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> MERGES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
+    private static final Map<String, UUID> EXPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
     private static final Map<String, String> PULLS = new ConcurrentHashMap<>();
@@ -1399,6 +1543,9 @@ class AuthorizationMatrixTest {
         kehu.sql("""
                 INSERT INTO customer.grading_rule (id, kind, name, condition, priority, result)
                 VALUES (?, 'class', '矩阵', ?::jsonb, 1, 'A')""", RULE, CONDITION);
+        kehu.sql("""
+                INSERT INTO customer.enrichment_source (id, code, name, host, path, fields, enabled)
+                VALUES (?, 'matrix', '矩阵', 'matrix.example', '/{name}', '[{"field": "name", "pointer": "/name"}]', true)""", PAGE);
     }
 
     @BeforeAll
@@ -1415,6 +1562,7 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
                 "KEHU_RATE_LOGIN_PER_MINUTE", "100000",
                 "KEHU_AUTH_CODES_PER_HOUR", "1000",
+                "KEHU_ENRICHMENT_HOSTS", "matrix.example",
                 "KEHU_CONNECTORS_HOSTS", "source.invalid"));
         kehu = TestKehu.start(settings);
         common();

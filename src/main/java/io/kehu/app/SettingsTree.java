@@ -241,7 +241,7 @@ final class SettingsTree {
         return value.asText();
     }
 
-    private String matching(String key, String pattern, String rule) {
+    String matching(String key, String pattern, String rule) {
         String value = text(key);
         if (!value.matches(pattern)) {
             throw fault(key, rule);

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
+import io.kehu.customer.bulk.CellText;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
@@ -42,6 +43,8 @@ public final class Mapping {
     private final List<Source> sources = new ArrayList<>();
     private final List<String> documentTypes = new ArrayList<>();
     private List<String> header = List.of();
+    private final List<String> documentNames = new ArrayList<>();
+    private final boolean template;
     private int width;
     private boolean typed;
     private int[] documentColumns = new int[0];
@@ -109,6 +112,7 @@ public final class Mapping {
     private Mapping(ObjectNode json) {
         this.json = json;
         this.kind = json.path("kind").asText();
+        this.template = json.path("template").asBoolean();
     }
 
     /**
@@ -137,9 +141,10 @@ public final class Mapping {
             }
             mapping.sources.add(source);
         }
-        json.path("documents")
-                .forEach(document ->
-                        mapping.documentTypes.add(document.path("type").asText()));
+        json.path("documents").forEach(document -> {
+            mapping.documentTypes.add(document.path("type").asText());
+            mapping.documentNames.add(document.path("column").asText());
+        });
         if (!faults.isEmpty()) {
             throw Problem.invalid(faults);
         }
@@ -195,17 +200,37 @@ public final class Mapping {
     void bind(List<String> header, boolean typed) {
         this.typed = typed;
         width = header.size();
+        if (template) {
+            fill(header);
+        }
         for (Source source : sources) {
             source.columns =
                     source.names.stream().mapToInt(name -> column(header, name)).toArray();
         }
-        List<String> documents = new ArrayList<>();
-        json.path("documents")
-                .forEach(document -> documents.add(document.path("column").asText()));
         documentColumns =
-                documents.stream().mapToInt(name -> column(header, name)).toArray();
+                documentNames.stream().mapToInt(name -> column(header, name)).toArray();
         String external = json.path("externalId").path("column").asText("");
         externalColumn = external.isEmpty() || external.equals(ROW) ? -1 : column(header, external);
+    }
+
+    /** What a template's own names say; a file with a column of another name is none. */
+    private void fill(List<String> header) {
+        sources.clear();
+        documentTypes.clear();
+        documentNames.clear();
+        for (String name : header) {
+            if (ImportTemplate.DOCUMENTS.contains(name)) {
+                documentTypes.add(name);
+                documentNames.add(name);
+            } else if (ImportTemplate.isField(name)) {
+                sources.add(new Source(Json.object()
+                        .put("field", name.replaceAll("[0-9]+$", ""))
+                        .put("column", name)));
+            } else if (!name.equals(ImportTemplate.REMARKS)
+                    && !name.equals(json.path("externalId").path("column").asText())) {
+                throw Problem.of("import.columnUnknown", name);
+            }
+        }
     }
 
     private static int column(List<String> header, String name) {
@@ -260,9 +285,7 @@ public final class Mapping {
             String document = cell(row, documentColumns[i]);
             if (!document.isEmpty()) {
                 ArrayNode documents = draft.withArray("documents");
-                columns.put(
-                        "/documents/" + documents.size(),
-                        json.path("documents").path(i).path("column").asText());
+                columns.put("/documents/" + documents.size(), documentNames.get(i));
                 documents.addObject().put("type", documentTypes.get(i)).put("number", document);
             }
         }
@@ -342,9 +365,24 @@ public final class Mapping {
 
     /** Without blanks around it, and without the apostrophe that exports put before what a spreadsheet would calculate. */
     private static String cell(CsvRows.Row row, int column) {
-        String cell = row.get(column).strip();
-        return cell.length() > 1 && cell.charAt(0) == '\'' && "=+-@".indexOf(cell.charAt(1)) >= 0
-                ? cell.substring(1)
-                : cell;
+        return CellText.plain(row.get(column).strip());
+    }
+
+    /** Whether it is no customer: the last line of a file that was exported here, a remark in a template. */
+    boolean passesOver(CsvRows.Row row) {
+        return isWatermark(row) || (template && row.get(0).startsWith(ImportTemplate.REMARKS));
+    }
+
+    private static boolean isWatermark(CsvRows.Row row) {
+        String[] cells = row.fields();
+        if (cells.length == 0 || !CellText.isWatermark(cells[0])) {
+            return false;
+        }
+        for (int i = 1; i < cells.length; i++) {
+            if (!cells[i].isEmpty()) {
+                return false;
+            }
+        }
+        return true;
     }
 }
