@@ -283,4 +283,23 @@ class ConnectorTest {
         poor.post(path + "/secret", "").is(403, "customer.fieldForbidden");
         poor.patch(path, "\"1\"", "{\"enabled\": false}").is(403, "customer.fieldForbidden");
     }
+
+    @Test
+    void whichSystemSaidWhatIsToldToWhomItIsAboutAndForgottenWithHim() {
+        TestConnector connector = of("told");
+        connector.deliver(kehu, row("1", "卫来源", ", \"phone\": \"13800000017\"")).is(201);
+        String customer = operator.post("/v1/customers/search", "{\"name\": \"卫来源\"}")
+                .is(200)
+                .at("/items/0/id")
+                .asText();
+        Answer file = kehu.signIn(kehu.staff(north, "branch-head"))
+                .get("/v1/customers/" + customer + "/personal-data", "Kehu-Purpose", "customer-request")
+                .is(200);
+        assertThat(file.at("/sections/sources").findValuesAsText("field")).containsExactlyInAnyOrder("name", "phones");
+        assertThat(file.at("/sections/sources").findValuesAsText("source")).containsOnly("told");
+        UUID id = UUID.fromString(customer);
+        kehu.sql("SELECT customer.erase_field_sources(ARRAY[?::uuid])", id);
+        assertThat(kehu.<Long>value("SELECT count(*) FROM customer.field_source_all WHERE customer_id = ?", id))
+                .isZero();
+    }
 }
