@@ -12,6 +12,7 @@ import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Signer;
 import io.kehu.customer.Customer;
+import io.kehu.customer.connector.TestConnector;
 import io.kehu.iam.factor.TestFactors;
 import io.kehu.iam.federation.TestDirectory;
 import io.kehu.iam.federation.TestProvider;
@@ -348,6 +349,9 @@ class AuthorizationMatrixTest {
         segments(fixtures);
         relations(fixtures);
         documents(fixtures);
+        connectors(fixtures);
+        quality(fixtures);
+        exports(fixtures);
         versions(fixtures);
         grading(fixtures);
         duplicates(fixtures);
@@ -647,6 +651,132 @@ class AuthorizationMatrixTest {
                 SELECT uuidv7(), ?, id, slot, kehu.now() - interval '1 hour', ? FROM customer.tag WHERE id = ?
                 ON CONFLICT DO NOTHING""", customer, person, TAG);
         return "/v1/customers/" + customer + "/tags/" + TAG;
+    }
+
+    private static void quality(Map<String, Fixture> fixtures) {
+        fixtures.put("getDictionary", (cast, relation) -> new Request("/v1/dictionaries/industries"));
+        fixtures.put("createQualityRule", (cast, relation) -> new Request("/v1/quality/rules", """
+                        {"code": "matrix", "weight": 1, "condition": {"field": "age", "to": 17}}"""));
+        fixtures.put(
+                "changeQualityRule",
+                (cast, relation) -> new Request("/v1/quality/rules/stale", "{\"weight\": 1}").ifMatch(1));
+        // They were entered without a date of birth.
+        fixtures.put(
+                "listQualityIssues",
+                (cast, relation) -> new Request("/v1/quality/issues?limit=200&rule=birth-date-missing")
+                        .mustShow(customerOf(cast.people.get(relation))));
+        fixtures.put(
+                "createCleaning",
+                (cast, relation) ->
+                        new Request("/v1/quality/cleanings", "{\"action\": \"tidy-text\", \"dryRun\": true}"));
+        fixtures.put(
+                "getCleaning",
+                (cast, relation) -> new Request("/v1/quality/cleanings/" + cleaningOf(cast.people.get(relation))));
+        fixtures.put(
+                "cancelCleaning",
+                (cast, relation) ->
+                        new Request("/v1/quality/cleanings/" + cleaningOf(cast.people.get(relation)) + "/cancel"));
+        fixtures.put(
+                "getCustomerQuality",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/quality"));
+    }
+
+    private static void connectors(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "createConnector",
+                (cast, relation) -> new Request("/v1/connectors", TestConnector.draft("another", "another")));
+        fixtures.put("getConnector", (cast, relation) -> new Request(connector().path()));
+        fixtures.put(
+                "changeConnector",
+                (cast, relation) -> new Request(connector().path(), "{\"enabled\": false}").ifMatch(1));
+        fixtures.put(
+                "renewConnectorSecret",
+                (cast, relation) -> new Request(connector().path() + "/secret"));
+        fixtures.put("deliver", (cast, relation) -> {
+            TestConnector.Signed signed = connector().signed(kehu, "[{\"id\": \"1\", \"name\": \"矩阵\"}]");
+            return new Request(connector().path() + "/deliveries", signed.body(), signed.headers(), null, null);
+        });
+        fixtures.put(
+                "listDeliveries", (cast, relation) -> new Request(connector().path() + "/deliveries"));
+        fixtures.put("getConnectorPull", (cast, relation) -> new Request(pull()));
+        fixtures.put(
+                "putConnectorPull", (cast, relation) -> new Request(connector().path() + "/pull", PULL));
+        fixtures.put("removeConnectorPull", (cast, relation) -> new Request(pull()));
+        fixtures.put("startConnectorPull", (cast, relation) -> new Request(pull() + "/runs"));
+        fixtures.put("listPullRuns", (cast, relation) -> new Request(connector().path() + "/pull/runs"));
+        fixtures.put(
+                "listConnectorErrors",
+                (cast, relation) -> new Request(connector().path() + "/errors"));
+    }
+
+    /** Of a connector of its own, whose source nobody asks. */
+    private static String pull() {
+        return PULLS.computeIfAbsent("matrix", name -> {
+            Caller owner = kehu.caller("operator");
+            String path = TestConnector.create(owner, "pulled", "pulled").path() + "/pull";
+            owner.send("PUT", path, PULL).is(200);
+            return path;
+        });
+    }
+
+    private static TestConnector connector() {
+        return CONNECTORS.computeIfAbsent("matrix", name -> TestConnector.create(kehu.caller("operator"), name, name));
+    }
+
+    private static void exports(Map<String, Fixture> fixtures) {
+        fixtures.put(
+                "createExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports", "{\"columns\": [\"name\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"tier\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
+                "listExports",
+                (cast, relation) ->
+                        new Request("/v1/exports?limit=200").mustShow(exportOf(cast.people.get(relation), false)));
+        fixtures.put(
+                "getExport",
+                (cast, relation) -> new Request("/v1/exports/" + exportOf(cast.people.get(relation), false)));
+        fixtures.put(
+                "cancelExport",
+                (cast, relation) ->
+                        new Request("/v1/exports/" + exportOf(cast.people.get(relation), false) + "/cancel"));
+        fixtures.put(
+                "createExportLink",
+                (cast, relation) -> new Request("/v1/exports/" + exportOf(cast.people.get(relation), true) + "/links"));
+        fixtures.put("downloadExport", (cast, relation) -> {
+            String token = (Ids.next() + "-" + Ids.next()).replace("-", "").substring(0, 43);
+            kehu.sql("""
+                    INSERT INTO customer.export_link (export_id, hash, expires_at) VALUES (?, sha256(?::bytea), kehu.now() + interval '1 hour')
+                    ON CONFLICT (export_id) DO UPDATE SET hash = EXCLUDED.hash, expires_at = EXCLUDED.expires_at, used_at = NULL""", exportOf(cast.people.get(relation), true), token);
+            return new Request("/v1/export-downloads/" + token);
+        });
+    }
+
+    /** An export of this member of staff that nobody begins, or one that has a file. */
+    private static UUID exportOf(UUID person, boolean done) {
+        return EXPORTS.computeIfAbsent(person + " " + done, key -> {
+            kehu.sql("""
+                    WITH job AS (
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.export', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day') RETURNING id)
+                    INSERT INTO customer.export (id, kind, maker_id, branch_id, job_id, request, purpose, counted, newest, reach)
+                    SELECT job.id, CASE WHEN s.roles && '{analyst,risk}' THEN 'analysis' ELSE 'customers' END, s.id, s.branch_id, job.id,
+                        '{"format": "csv", "columns": ["kind"]}', 'service', 1, 1,
+                        sha256(convert_to(t.scope || E'\n[' || (SELECT coalesce(string_agg(b::text, ', ' ORDER BY b), '') FROM unnest(t.branch_ids) b)
+                            || E']\n[]', 'UTF8'))
+                    FROM job, iam.staff s, iam.standing(s.id) t WHERE s.id = ?""", person, person);
+            UUID id = kehu.value("SELECT max(id::text)::uuid FROM customer.export WHERE maker_id = ?", person);
+            if (done) {
+                kehu.sql("""
+                        INSERT INTO customer.export_file (export_id, blob_id, rows, size, sha256, expires_at)
+                        SELECT ?, id, 1, size, sha256, kehu.now() + interval '1 day' FROM kehu.blob WHERE id = ?""", id, freshPaper(person));
+            }
+            return id;
+        });
     }
 
     private static void documents(Map<String, Fixture> fixtures) {
@@ -1098,6 +1228,20 @@ class AuthorizationMatrixTest {
             return new Request("/v1/customers/" + customer, "{\"annualIncome\": \"5\"}")
                     .ifMatch(version("customer.customer", customer));
         });
+        fixtures.put(
+                "createExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports", "{\"columns\": [\"assets\"], \"format\": \"csv\", \"purpose\": \"service\"}"));
+        fixtures.put(
+                "createAnalysisExport@finance",
+                (cast, relation) -> new Request(
+                        "/v1/exports/analysis",
+                        "{\"columns\": [\"assetsBand\"], \"format\": \"csv\", \"purpose\": \"analysis\"}"));
+        fixtures.put(
+                "createExport@unmask",
+                (cast, relation) -> new Request(
+                        "/v1/exports",
+                        "{\"columns\": [\"phone\"], \"format\": \"csv\", \"purpose\": \"service\", \"unmask\": [\"phone\"]}"));
         fixtures.put("createImport@finance", (cast, relation) -> {
             Request plain = fixtures.get("createImport").request(cast, relation);
             return new Request(plain.path, plain.body.replace("\"person\"", """
@@ -1197,8 +1341,14 @@ class AuthorizationMatrixTest {
     private static final Map<UUID, UUID> TAGS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DUPLICATES = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> SCANS = new ConcurrentHashMap<>();
+    private static final Map<String, UUID> EXPORTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> DOCUMENTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PAPERS = new ConcurrentHashMap<>();
+    private static final Map<String, String> PULLS = new ConcurrentHashMap<>();
+    private static final String PULL = """
+            {"url": "https://source.invalid/", "format": "json", "intervalMinutes": 60, "enabled": false}""";
+    private static final Map<UUID, UUID> CLEANINGS = new ConcurrentHashMap<>();
+    private static final Map<String, TestConnector> CONNECTORS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> GRANTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> KEYS = new ConcurrentHashMap<>();
@@ -1273,6 +1423,16 @@ class AuthorizationMatrixTest {
                 person, p -> (UUID) kehu.sql("""
                         INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
                         VALUES (uuidv7(), 'customer.import', '{}', ?, '{}', 'test', 'test', 'test', kehu.now() + interval '1 day')
+                        RETURNING id""", p).get(0).get("id"));
+    }
+
+    /** A cleaning of this member of staff that begins tomorrow. */
+    private static UUID cleaningOf(UUID person) {
+        return CLEANINGS.computeIfAbsent(
+                person, p -> (UUID) kehu.sql("""
+                        INSERT INTO kehu.job (id, kind, params, owner_id, principal, operation, request_id, address, not_before)
+                        VALUES (uuidv7(), 'customer.cleaning', '{"action": "tidy-text", "dryRun": true}', ?, '{}', 'test', 'test', 'test',
+                            kehu.now() + interval '1 day')
                         RETURNING id""", p).get(0).get("id"));
     }
 
@@ -1402,7 +1562,8 @@ class AuthorizationMatrixTest {
                 "KEHU_RATE_LOGIN_PER_ADDRESS_PER_MINUTE", "100000",
                 "KEHU_RATE_LOGIN_PER_MINUTE", "100000",
                 "KEHU_AUTH_CODES_PER_HOUR", "1000",
-                "KEHU_ENRICHMENT_HOSTS", "matrix.example"));
+                "KEHU_ENRICHMENT_HOSTS", "matrix.example",
+                "KEHU_CONNECTORS_HOSTS", "source.invalid"));
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));

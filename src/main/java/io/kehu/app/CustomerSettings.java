@@ -6,6 +6,7 @@ import java.util.List;
  * Settings of the rooms of customers. Checked here; read by the domain that they are for.
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
+ * @param qualityKeptSeconds for which counts of what is wrong are kept
  */
 record CustomerSettings(
         Segments segments,
@@ -13,7 +14,10 @@ record CustomerSettings(
         Personal personal,
         Duplicates duplicates,
         Enrichment enrichment,
-        int statisticsPollMillis) {
+        Connectors connectors,
+        Exports exports,
+        int statisticsPollMillis,
+        int qualityKeptSeconds) {
 
     /**
      * Of live groups of customers.
@@ -67,12 +71,70 @@ record CustomerSettings(
     public record Enrichment(
             List<String> hosts, String userAgent, int perHostPerMinute, int waitMillis, int robotsMinutes) {}
 
+    /**
+     * Of systems that tell what they know of customers.
+     *
+     * @param pollMillis between two looks for sources that are due
+     * @param leaseMillis until one that a dead node was asking is asked anew
+     * @param rowsPerAnswer taken of one answer
+     * @param answersPerRun taken in one run
+     * @param attempts that fail in a row until a source is asked no more
+     * @param retryMillis until the second attempt
+     * @param maxRetryMillis between two attempts
+     * @param keepDays for which runs and deliveries are remembered
+     */
+    public record Connectors(
+            int pollMillis,
+            int leaseMillis,
+            int rowsPerAnswer,
+            int answersPerRun,
+            int attempts,
+            int retryMillis,
+            int maxRetryMillis,
+            int keepDays) {}
+
+    /**
+     * Of files of customers.
+     *
+     * @param rowsPerDay of one member of staff
+     * @param maxRows of one file
+     * @param documentRows of one that is for reading
+     * @param pageRows read at a time
+     * @param fileHours until a file is deleted
+     * @param linkMinutes until a link is of no use
+     * @param smallestGroup of customers who are alike, in an analysis
+     * @param pollMillis between two looks for files whose time is over
+     */
+    public record Exports(
+            int rowsPerDay,
+            int maxRows,
+            int documentRows,
+            int pageRows,
+            int fileHours,
+            int linkMinutes,
+            int smallestGroup,
+            int pollMillis) {
+
+        static Exports from(SettingsTree exports) {
+            return new Exports(
+                    exports.count("rowsPerDay", "rows", 0, 100_000_000),
+                    exports.count("maxRows", "rows", 1, 1_048_574),
+                    exports.count("documentRows", "rows", 1, 20_000),
+                    exports.count("pageRows", "rows", 1, 5_000),
+                    exports.count("fileHours", "hours", 1, 720),
+                    exports.count("linkMinutes", "minutes", 1, 15),
+                    exports.count("smallestGroup", "customers", 10, 10_000),
+                    exports.millis("pollMillis", 50, 3_600_000));
+        }
+    }
+
     static CustomerSettings from(SettingsTree root) {
         SettingsTree segments = root.group("segments");
         SettingsTree grading = root.group("grading");
         SettingsTree erasure = root.group("erasure");
         SettingsTree duplicates = root.group("duplicates");
         SettingsTree enrichment = root.group("enrichment");
+        SettingsTree connectors = root.group("connectors");
         return new CustomerSettings(
                 new Segments(
                         segments.millis("pollMillis", 20, 10_000),
@@ -105,6 +167,17 @@ record CustomerSettings(
                         enrichment.count("perHostPerMinute", "calls", 1, 6_000),
                         enrichment.millis("waitMillis", 0, 10_000),
                         enrichment.count("robotsMinutes", "minutes", 1, 1_440)),
-                root.group("statistics").millis("pollMillis", 20, 55_000));
+                new Connectors(
+                        connectors.millis("pollMillis", 20, 3_600_000),
+                        connectors.millis("leaseMillis", 10_000, 3_600_000),
+                        connectors.count("rowsPerAnswer", "rows", 1, 10_000),
+                        connectors.count("answersPerRun", "answers", 1, 100_000),
+                        connectors.count("attempts", "attempts", 1, 100),
+                        connectors.millis("retryMillis", 10, 86_400_000),
+                        connectors.millis("maxRetryMillis", 10, 86_400_000),
+                        connectors.count("keepDays", "days", 1, 3_650)),
+                Exports.from(root.group("exports")),
+                root.group("statistics").millis("pollMillis", 20, 55_000),
+                root.group("quality").count("keptSeconds", "seconds", 0, 86_400));
     }
 }

@@ -33,8 +33,9 @@ public final class Consumer {
             ON CONFLICT DO NOTHING""";
     private static final String NEXT = """
             SELECT c.range_id AS here, r.id, r.incarnation, r.from_xid::text AS first, r.to_xid::text AS bound
-            FROM kehu.event_cursor c JOIN kehu.event_range r ON r.id > c.range_id
-            WHERE c.consumer = $1 AND c.lane = 0 ORDER BY r.id LIMIT 1""";
+            FROM kehu.event_cursor c CROSS JOIN LATERAL (
+                SELECT * FROM kehu.event_range n WHERE n.id > c.range_id ORDER BY n.id LIMIT 1) r
+            WHERE c.consumer = $1 AND c.lane = 0""";
     private static final String EVENTS = EventLog.ENTRIES + """
             WHERE incarnation = $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 AND type = ANY($4)
             ORDER BY e.aggregate, e.aggregate_id, e.version, e.xid, e.ord""";

@@ -210,7 +210,8 @@ public final class Jobs {
                 : vertx.timer(20).compose(t -> idle(), e -> Future.<Void>succeededFuture());
     }
 
-    <T> Future<T> compute(Callable<T> work) {
+    /** Runs what computes long on the bounded pool; fails with {@code server.busy} when too much waits for it. */
+    public <T> Future<T> compute(Callable<T> work) {
         if (computing.incrementAndGet() > options.computeQueue) {
             computing.decrementAndGet();
             return Future.failedFuture(Problem.of("server.busy"));

@@ -117,6 +117,21 @@ public sealed interface Filter permits Filter.All, Filter.Any, Filter.Not, Condi
         where.and(condition, values.toArray());
     }
 
+    /** True or false of a {@code customer.customer c}, with its values bound to a query. */
+    default String column(Where where, Moment moment) {
+        List<Object> values = new ArrayList<>();
+        StringBuilder text = new StringBuilder();
+        int next = 0;
+        for (char c : sql(moment, values).toCharArray()) {
+            if (c == '?') {
+                text.append(where.bind(values.get(next++)));
+            } else {
+                text.append(c);
+            }
+        }
+        return "((" + text + ") IS TRUE)";
+    }
+
     /**
      * A condition with a {@code ?} for each value, true or not: unknown counts as not, which {@code IS NOT TRUE} keeps up through
      * every layer, because AND and OR are monotone.

@@ -1,6 +1,7 @@
 package io.kehu.customer.imports;
 
 import io.kehu.bus.Problems;
+import io.kehu.customer.bulk.CellText;
 import io.vertx.core.Handler;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.streams.ReadStream;
@@ -130,7 +131,6 @@ final class ErrorFile implements ReadStream<Buffer> {
 
     /** What a spreadsheet would calculate gets an apostrophe: names of columns come from whoever made the file. */
     private static String quoted(String text) {
-        String safe = !text.isEmpty() && "=+-@\t\r".indexOf(text.charAt(0)) >= 0 ? "'" + text : text;
-        return '"' + safe.replace("\"", "\"\"") + '"';
+        return '"' + CellText.neutral(text).replace("\"", "\"\"") + '"';
     }
 }

@@ -3,6 +3,7 @@ package io.kehu.customer.imports;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.blob.Blobs;
+import io.kehu.blob.Pulled;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Json;
@@ -13,7 +14,9 @@ import io.kehu.customer.bulk.CustomerChunks;
 import io.kehu.job.Jobs;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
 import java.time.OffsetDateTime;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
@@ -23,7 +26,9 @@ import org.jspecify.annotations.Nullable;
 final class ImportService {
     static final String PERMISSION = "customer:import";
     private static final String PURPOSE = "customer-import";
-    private static final List<String> FINANCE = List.of("annualIncome", "assets", "liabilities");
+    private static final List<String> FINANCE = ImportTemplate.FINANCE;
+    private static final String SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    private static final int MAX_TEMPLATE_BYTES = 1 << 20;
     private static final List<Locale> LANGUAGES = List.of(Locale.ENGLISH, Locale.CHINESE);
     /** 50,000 lines of at most a hundred characters of a column's name and some three hundred of a text. */
     private static final long MAX_ERROR_BYTES = 64L << 20;
@@ -33,13 +38,33 @@ final class ImportService {
     private final Jobs jobs;
     private final CustomerChunks customers;
     private final ImportStore store;
+    private final ImportTemplate template;
 
-    ImportService(Database database, Blobs blobs, Jobs jobs, CustomerChunks customers, ImportStore store) {
+    ImportService(
+            Database database,
+            Blobs blobs,
+            Jobs jobs,
+            CustomerChunks customers,
+            ImportStore store,
+            ImportTemplate template) {
         this.database = database;
         this.blobs = blobs;
         this.jobs = jobs;
         this.customers = customers;
         this.store = store;
+        this.template = template;
+    }
+
+    /** A workbook to fill in. */
+    Future<Reply> template(Call call) {
+        String kind = call.text("kind", "person");
+        Buffer workbook = template.workbook(kind, call.principal().may("customer:finance"));
+        String name = "customers-" + kind + ".xlsx";
+        Blobs.Draft draft = Blobs.Draft.of(
+                call.principal().subject(), "customer-import-template", PERMISSION, name, MAX_TEMPLATE_BYTES);
+        Iterator<Buffer> pieces = List.of(workbook).iterator();
+        return blobs.write(draft, new Pulled(() -> Future.succeededFuture(pieces.hasNext() ? pieces.next() : null)))
+                .map(file -> Reply.file(new Reply.Download(file.id(), name, SHEET)));
     }
 
     /**

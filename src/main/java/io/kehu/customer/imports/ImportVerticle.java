@@ -24,9 +24,16 @@ public final class ImportVerticle implements Domain {
                 ZoneId.of(kernel.text("zone")),
                 kernel.number("jobs.chunkRows"));
         kernel.jobs().register(ImportStore.KIND, ImportService.PERMISSION, work::run);
-        ImportService service = new ImportService(kernel.database(), kernel.blobs(), kernel.jobs(), customers, store);
+        ImportService service = new ImportService(
+                kernel.database(),
+                kernel.blobs(),
+                kernel.jobs(),
+                customers,
+                store,
+                new ImportTemplate(kernel.contract()));
         return Operations.at("customer.imports")
                 .on("createImport", service::create)
+                .on("getImportTemplate", service::template)
                 .on("getImport", service::get)
                 .on("getImportErrors", service::errors)
                 .on("cancelImport", service::cancel);

@@ -139,6 +139,7 @@ final class ImportWork {
                 .map(rows -> {
                     try {
                         mapping.bind(rows.header(), rows instanceof SheetRows);
+                        ImportService.mustMayFill(run.principal(), mapping);
                     } catch (Problem problem) {
                         rows.close();
                         throw problem;
@@ -190,6 +191,9 @@ final class ImportWork {
                     List<Entry> entries = new ArrayList<>();
                     long number = first;
                     for (CsvRows.Row row : batch.rows()) {
+                        if (task.mapping.passesOver(row)) {
+                            continue;
+                        }
                         Mapping.Reading reading = task.mapping.read(row, ++number);
                         if (reading.faults().isEmpty()) {
                             reading.faults().addAll(Input.faults(shape, reading.draft(), false));

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
+import io.kehu.customer.bulk.CellText;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
@@ -13,10 +14,12 @@ import java.time.format.ResolverStyle;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * What a row of a file says of a customer, as {@code ImportMapping} of the contract describes it. Only the fields that the
  * contract lists can be reached; a cell is text and nothing else, whatever it begins with. Pure.
  */
-final class Mapping {
+public final class Mapping {
     /** The number of the row instead of a column. */
     private static final String ROW = "#row";
 
@@ -39,6 +42,9 @@ final class Mapping {
     private final String kind;
     private final List<Source> sources = new ArrayList<>();
     private final List<String> documentTypes = new ArrayList<>();
+    private List<String> header = List.of();
+    private final List<String> documentNames = new ArrayList<>();
+    private final boolean template;
     private int width;
     private boolean typed;
     private int[] documentColumns = new int[0];
@@ -89,10 +95,10 @@ final class Mapping {
      * @param columns which column a pointer into the draft stands for
      * @param faults found while reading; pointers into the draft
      */
-    record Reading(
+    public record Reading(
             long line, ObjectNode draft, Set<String> defaults, Map<String, String> columns, List<FieldError> faults) {
         /** The column a fault lies in; empty for the row as a whole. */
-        String column(String pointer) {
+        public String column(String pointer) {
             for (String at = pointer; !at.isEmpty(); at = at.substring(0, at.lastIndexOf('/'))) {
                 String column = columns.get(at);
                 if (column != null) {
@@ -106,6 +112,7 @@ final class Mapping {
     private Mapping(ObjectNode json) {
         this.json = json;
         this.kind = json.path("kind").asText();
+        this.template = json.path("template").asBoolean();
     }
 
     /**
@@ -134,9 +141,10 @@ final class Mapping {
             }
             mapping.sources.add(source);
         }
-        json.path("documents")
-                .forEach(document ->
-                        mapping.documentTypes.add(document.path("type").asText()));
+        json.path("documents").forEach(document -> {
+            mapping.documentTypes.add(document.path("type").asText());
+            mapping.documentNames.add(document.path("column").asText());
+        });
         if (!faults.isEmpty()) {
             throw Problem.invalid(faults);
         }
@@ -148,7 +156,37 @@ final class Mapping {
         return json.path("encoding").asText("");
     }
 
-    boolean has(String field) {
+    /**
+     * The same for rows whose cells have names: {@link #read(long, UnaryOperator)} then.
+     *
+     * @throws Problem {@code request.invalid}
+     */
+    public static Mapping named(ObjectNode json) {
+        Mapping mapping = of(json);
+        Set<String> names = new LinkedHashSet<>();
+        mapping.sources.forEach(source -> source.names.forEach(name -> names.add(name.strip())));
+        json.path("documents")
+                .forEach(document -> names.add(document.path("column").asText().strip()));
+        String external = json.path("externalId").path("column").asText("").strip();
+        if (!external.isEmpty() && !external.equals(ROW)) {
+            names.add(external);
+        }
+        mapping.header = List.copyOf(names);
+        mapping.bind(mapping.header, false);
+        return mapping;
+    }
+
+    /**
+     * What a row says; after {@link #named}.
+     *
+     * @param number of the row, from 1
+     * @param cell what stands under a name; empty for nothing
+     */
+    public Reading read(long number, UnaryOperator<String> cell) {
+        return read(new CsvRows.Row(number, header.stream().map(cell).toArray(String[]::new), 0, 0, -1), number);
+    }
+
+    public boolean has(String field) {
         return sources.stream().anyMatch(source -> source.field.equals(field));
     }
 
@@ -162,17 +200,37 @@ final class Mapping {
     void bind(List<String> header, boolean typed) {
         this.typed = typed;
         width = header.size();
+        if (template) {
+            fill(header);
+        }
         for (Source source : sources) {
             source.columns =
                     source.names.stream().mapToInt(name -> column(header, name)).toArray();
         }
-        List<String> documents = new ArrayList<>();
-        json.path("documents")
-                .forEach(document -> documents.add(document.path("column").asText()));
         documentColumns =
-                documents.stream().mapToInt(name -> column(header, name)).toArray();
+                documentNames.stream().mapToInt(name -> column(header, name)).toArray();
         String external = json.path("externalId").path("column").asText("");
         externalColumn = external.isEmpty() || external.equals(ROW) ? -1 : column(header, external);
+    }
+
+    /** What a template's own names say; a file with a column of another name is none. */
+    private void fill(List<String> header) {
+        sources.clear();
+        documentTypes.clear();
+        documentNames.clear();
+        for (String name : header) {
+            if (ImportTemplate.DOCUMENTS.contains(name)) {
+                documentTypes.add(name);
+                documentNames.add(name);
+            } else if (ImportTemplate.isField(name)) {
+                sources.add(new Source(Json.object()
+                        .put("field", name.replaceAll("[0-9]+$", ""))
+                        .put("column", name)));
+            } else if (!name.equals(ImportTemplate.REMARKS)
+                    && !name.equals(json.path("externalId").path("column").asText())) {
+                throw Problem.of("import.columnUnknown", name);
+            }
+        }
     }
 
     private static int column(List<String> header, String name) {
@@ -227,9 +285,7 @@ final class Mapping {
             String document = cell(row, documentColumns[i]);
             if (!document.isEmpty()) {
                 ArrayNode documents = draft.withArray("documents");
-                columns.put(
-                        "/documents/" + documents.size(),
-                        json.path("documents").path(i).path("column").asText());
+                columns.put("/documents/" + documents.size(), documentNames.get(i));
                 documents.addObject().put("type", documentTypes.get(i)).put("number", document);
             }
         }
@@ -309,9 +365,24 @@ final class Mapping {
 
     /** Without blanks around it, and without the apostrophe that exports put before what a spreadsheet would calculate. */
     private static String cell(CsvRows.Row row, int column) {
-        String cell = row.get(column).strip();
-        return cell.length() > 1 && cell.charAt(0) == '\'' && "=+-@".indexOf(cell.charAt(1)) >= 0
-                ? cell.substring(1)
-                : cell;
+        return CellText.plain(row.get(column).strip());
+    }
+
+    /** Whether it is no customer: the last line of a file that was exported here, a remark in a template. */
+    boolean passesOver(CsvRows.Row row) {
+        return isWatermark(row) || (template && row.get(0).startsWith(ImportTemplate.REMARKS));
+    }
+
+    private static boolean isWatermark(CsvRows.Row row) {
+        String[] cells = row.fields();
+        if (cells.length == 0 || !CellText.isWatermark(cells[0])) {
+            return false;
+        }
+        for (int i = 1; i < cells.length; i++) {
+            if (!cells[i].isEmpty()) {
+                return false;
+            }
+        }
+        return true;
     }
 }

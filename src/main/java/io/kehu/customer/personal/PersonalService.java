@@ -1,6 +1,7 @@
 package io.kehu.customer.personal;
 
 import io.kehu.blob.Blobs;
+import io.kehu.blob.Pulled;
 import io.kehu.bus.Call;
 import io.kehu.bus.Json;
 import io.kehu.bus.Reply;
@@ -54,7 +55,7 @@ final class PersonalService {
                     String name = "personal-data-" + Json.instant(reading.at()).substring(0, 10) + ".json";
                     Blobs.Draft draft = Blobs.Draft.of(
                             call.principal().subject(), "customer-personal-data", PERMISSION, name, MAX_BYTES);
-                    return blobs.write(draft, new PersonalFile(reading))
+                    return blobs.write(draft, new Pulled(reading::next))
                             .map(file -> Reply.file(new Reply.Download(file.id(), name, "application/json")));
                 });
     }

@@ -13,6 +13,8 @@ import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -77,18 +79,26 @@ final class SegmentFollowStore {
                 WHERE m.segment_id = (SELECT min(o.segment_id::text)::uuid FROM (SELECT DISTINCT segment_id FROM customer.segment_member) o
                     WHERE NOT EXISTS (SELECT FROM customer.segment s WHERE s.id = o.segment_id)) LIMIT $1)""";
 
-    /** One segment about some customers: who comes and who goes. $1 the segment, $2 the customers. */
+    /**
+     * Some segments about some customers: who comes and who goes. $1 the customers, $2 the segments, whose filters follow. The
+     * customers are read once for all of them, and what a statement costs by itself is shared.
+     */
     private static final String APPLY = """
-            WITH fits AS (
-                SELECT c.id, c.branch_id, c.manager_id FROM customer.customer c %s),
+            WITH asked AS MATERIALIZED (SELECT * FROM customer.customer WHERE id = ANY ($1) AND deleted_at IS NULL),
+            fits AS MATERIALIZED (%s),
             gone AS (
-                DELETE FROM customer.segment_member m WHERE m.segment_id = $1 AND m.customer_id = ANY ($2)
-                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id) RETURNING m.customer_id),
+                DELETE FROM customer.segment_member m WHERE m.segment_id = ANY ($2) AND m.customer_id = ANY ($1)
+                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id AND f.place = array_position($2, m.segment_id))
+                RETURNING m.segment_id, m.customer_id),
             come AS (
                 INSERT INTO customer.segment_member (segment_id, customer_id, since)
-                SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING RETURNING customer_id)
-            SELECT true AS entered, f.id, f.branch_id, f.manager_id FROM come JOIN fits f ON f.id = come.customer_id
-            UNION ALL SELECT false, c.id, c.branch_id, c.manager_id FROM gone JOIN customer.customer c ON c.id = gone.customer_id""";
+                SELECT ($2)[f.place], f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING RETURNING segment_id, customer_id)
+            SELECT true AS entered, m.segment_id, c.id, c.branch_id, c.manager_id FROM come m JOIN asked c ON c.id = m.customer_id
+            UNION ALL
+            SELECT false, m.segment_id, c.id, c.branch_id, c.manager_id
+            FROM gone m JOIN customer.customer c ON c.id = m.customer_id""";
+
+    private static final String FITS = "SELECT %d AS place, c.id FROM asked c WHERE %s";
     /** One segment about everybody. $1 the segment. */
     private static final String REBUILD = """
             WITH fits AS MATERIALIZED (SELECT c.id FROM customer.customer c %s),
@@ -123,6 +133,7 @@ final class SegmentFollowStore {
 
     /** Who came or went. */
     record Move(
+            Followed segment,
             boolean entered,
             UUID customer,
             UUID branch,
@@ -192,23 +203,30 @@ final class SegmentFollowStore {
         return now;
     }
 
-    Future<List<Move>> apply(Tx tx, Followed segment, List<UUID> customers, Moment moment) {
+    /** Asks all of these segments about all of these customers, whichever of them each may concern: the answer is the same. */
+    Future<List<Move>> apply(Tx tx, List<Followed> segments, Collection<UUID> customers, Moment moment) {
         Where where = Where.ofAll();
-        where.bind(segment.id);
-        String ids = where.bind(customers.toArray(UUID[]::new));
-        where.and("c.id = ANY (" + ids + ")").and("c.deleted_at IS NULL");
-        segment.filter.into(where, moment.among(ids + "::uuid[]"));
-        return tx.query(String.format(APPLY, where.sql()), where.values()).map(rows -> {
-            List<Move> moves = new ArrayList<>();
-            for (Row row : rows) {
-                moves.add(new Move(
-                        row.getBoolean("entered"),
-                        row.getUUID("id"),
-                        row.getUUID("branch_id"),
-                        row.getUUID("manager_id")));
-            }
-            return moves;
-        });
+        Moment theirs = moment.among(where.bind(customers.toArray(UUID[]::new)) + "::uuid[]");
+        where.bind(segments.stream().map(Followed::id).toArray(UUID[]::new));
+        List<String> fits = new ArrayList<>();
+        Map<UUID, Followed> byId = new HashMap<>();
+        for (Followed segment : segments) {
+            byId.put(segment.id, segment);
+            fits.add(String.format(FITS, fits.size() + 1, segment.filter.column(where, theirs)));
+        }
+        return tx.query(String.format(APPLY, String.join(" UNION ALL ", fits)), where.values())
+                .map(rows -> {
+                    List<Move> moves = new ArrayList<>();
+                    for (Row row : rows) {
+                        moves.add(new Move(
+                                Objects.requireNonNull(byId.get(row.getUUID("segment_id"))),
+                                row.getBoolean("entered"),
+                                row.getUUID("id"),
+                                row.getUUID("branch_id"),
+                                row.getUUID("manager_id")));
+                    }
+                    return moves;
+                });
     }
 
     /** The segment that is behind and was not tried for the longest time; null where none is. */

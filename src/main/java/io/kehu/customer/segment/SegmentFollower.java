@@ -17,6 +17,7 @@ import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -39,6 +40,8 @@ final class SegmentFollower {
     private static final int LOOKS_BETWEEN_SWEEPS = 200;
 
     private static final int LOOKS_BETWEEN_CLOCKS = 8;
+    /** Segments that one statement asks. */
+    private static final int AT_ONCE = 25;
 
     private final Vertx vertx;
     private final Database database;
@@ -160,30 +163,26 @@ final class SegmentFollower {
                     return (everybodys == null ? Future.succeededFuture() : store.behind(tx, everybodys)).map(changed);
                 })
                 .compose(changed -> store.live(tx).compose(segments -> {
+                    Set<String> columns = new HashSet<>();
+                    changed.values().forEach(columns::addAll);
+                    // An empty set stands for all columns.
+                    boolean all = changed.containsValue(Set.<String>of());
+                    List<Followed> concerned = segments.stream()
+                            .filter(segment -> all || !Collections.disjoint(columns, segment.reads()))
+                            .toList();
                     Future<?> done = Future.succeededFuture();
-                    for (Followed segment : segments) {
-                        List<UUID> concerned = concerned(segment, changed);
-                        if (!concerned.isEmpty()) {
-                            done = done.compose(v -> apply(tx, segment, concerned, now));
-                        }
+                    for (int from = 0; from < concerned.size() && !changed.isEmpty(); from += AT_ONCE) {
+                        List<Followed> some = concerned.subList(from, Math.min(concerned.size(), from + AT_ONCE));
+                        done = done.compose(v -> apply(tx, some, changed.keySet(), now));
                     }
                     return done;
                 }));
     }
 
-    private static List<UUID> concerned(Followed segment, Map<UUID, Set<String>> changed) {
-        List<UUID> concerned = new ArrayList<>();
-        changed.forEach((customer, columns) -> {
-            if (columns.isEmpty() || !Collections.disjoint(columns, segment.reads())) {
-                concerned.add(customer);
-            }
-        });
-        return concerned;
-    }
-
-    private Future<?> apply(Tx tx, Followed segment, List<UUID> customers, Moment now) {
-        return store.apply(tx, segment, customers, now).map(moves -> {
+    private Future<?> apply(Tx tx, List<Followed> segments, Set<UUID> customers, Moment now) {
+        return store.apply(tx, segments, customers, now).map(moves -> {
             for (SegmentFollowStore.Move move : moves) {
+                Followed segment = move.segment();
                 tx.event(Event.of(
                                 move.entered() ? "segment.entered" : "segment.left",
                                 segment.id(),

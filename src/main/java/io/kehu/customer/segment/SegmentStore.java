@@ -169,9 +169,9 @@ final class SegmentStore {
                 .append(")");
         if (filter != null) {
             Moment his = moment.among("ARRAY[customer.root(" + where.bind(customer) + ")]");
-            columns.append(", ").append(bound(where, filter, his));
+            columns.append(", ").append(filter.column(where, his));
             filter.each(conditions::add);
-            conditions.forEach(condition -> columns.append(", ").append(bound(where, condition, his)));
+            conditions.forEach(condition -> columns.append(", ").append(condition.column(where, his)));
         }
         String sql = "SELECT " + columns + " FROM customer.customer c " + where.sql();
         return database.row(call, sql, where.values(), "customer.notFound").map(row -> {
@@ -182,20 +182,5 @@ final class SegmentStore {
             boolean member = row.getBoolean(0);
             return new Explained(member, filter == null ? member : row.getBoolean(1), holds);
         });
-    }
-
-    /** A filter as a column: true or false. */
-    private static String bound(Where where, Filter filter, Moment moment) {
-        List<Object> values = new ArrayList<>();
-        StringBuilder text = new StringBuilder();
-        int next = 0;
-        for (char c : filter.sql(moment, values).toCharArray()) {
-            if (c == '?') {
-                text.append(where.bind(values.get(next++)));
-            } else {
-                text.append(c);
-            }
-        }
-        return "((" + text + ") IS TRUE)";
     }
 }

@@ -78,8 +78,8 @@ final class StatisticsStore {
      */
     private static final String CHANGED = """
             SELECT EXISTS (SELECT FROM customer.tally_state s
-                WHERE s.made_at + 50 * s.took <= clock_timestamp() AND (s.day <> $1 OR EXISTS (
-                    SELECT FROM customer.customer c WHERE c.valid_from > s.at - interval '2 minutes'))) AS changed""";
+                WHERE s.made_at + 50 * s.took <= clock_timestamp() AND (s.day <> $1
+                    OR (SELECT max(c.valid_from) FROM customer.customer c) > s.at - interval '2 minutes')) AS changed""";
 
     private static final String TOOK =
             "UPDATE customer.tally_state SET took = $2::bigint * interval '1 microsecond', made_at = clock_timestamp() WHERE run = $1";

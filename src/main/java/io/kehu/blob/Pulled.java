@@ -1,13 +1,15 @@
-package io.kehu.customer.personal;
+package io.kehu.blob;
 
+import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.streams.ReadStream;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** Everything about a customer as one JSON document, read page by page as fast as somebody takes it. */
-final class PersonalFile implements ReadStream<Buffer> {
-    private final PersonalStore.Reading reading;
+/** A stream that is made piece by piece, as fast as somebody takes it. */
+public final class Pulled implements ReadStream<Buffer> {
+    private final Supplier<Future<@Nullable Buffer>> next;
     private @Nullable Handler<Buffer> handler;
     private @Nullable Handler<Void> end;
     private @Nullable Handler<Throwable> failed;
@@ -15,41 +17,42 @@ final class PersonalFile implements ReadStream<Buffer> {
     private boolean busy;
     private boolean over;
 
-    PersonalFile(PersonalStore.Reading reading) {
-        this.reading = reading;
+    /** @param next asked one at a time; null ends the stream, an empty piece is passed over */
+    public Pulled(Supplier<Future<@Nullable Buffer>> next) {
+        this.next = next;
     }
 
     @Override
-    public PersonalFile exceptionHandler(@Nullable Handler<Throwable> to) {
+    public Pulled exceptionHandler(@Nullable Handler<Throwable> to) {
         failed = to;
         return this;
     }
 
     @Override
-    public PersonalFile handler(@Nullable Handler<Buffer> to) {
+    public Pulled handler(@Nullable Handler<Buffer> to) {
         handler = to;
         return this;
     }
 
     @Override
-    public PersonalFile endHandler(@Nullable Handler<Void> to) {
+    public Pulled endHandler(@Nullable Handler<Void> to) {
         end = to;
         return this;
     }
 
     @Override
-    public PersonalFile pause() {
+    public Pulled pause() {
         demand = 0;
         return this;
     }
 
     @Override
-    public PersonalFile resume() {
+    public Pulled resume() {
         return fetch(Long.MAX_VALUE);
     }
 
     @Override
-    public PersonalFile fetch(long amount) {
+    public Pulled fetch(long amount) {
         demand = demand + amount < 0 ? Long.MAX_VALUE : demand + amount;
         pull();
         return this;
@@ -60,22 +63,25 @@ final class PersonalFile implements ReadStream<Buffer> {
             return;
         }
         busy = true;
-        reading.next().onComplete(done -> {
+        next.get().onComplete(done -> {
             busy = false;
+            Buffer piece = done.result();
             if (done.failed()) {
                 over = true;
                 if (failed != null) {
                     failed.handle(done.cause());
                 }
-            } else if (done.result() == null) {
+            } else if (piece == null) {
                 over = true;
                 if (end != null) {
                     end.handle(null);
                 }
             } else {
-                demand = demand == Long.MAX_VALUE ? demand : Math.max(0, demand - 1);
-                if (handler != null) {
-                    handler.handle(done.result());
+                if (piece.length() > 0) {
+                    demand = demand == Long.MAX_VALUE ? demand : Math.max(0, demand - 1);
+                    if (handler != null) {
+                        handler.handle(piece);
+                    }
                 }
                 pull();
             }
