@@ -73,10 +73,11 @@ final class CustomerService {
             if (branch == null) {
                 return Future.failedFuture(Problem.of("customer.branchUnknown"));
             }
+            // First the row: of one with the same document a unique index says so, whoever else he may be like.
             return store.mustBeHis(tx, branch, manager)
-                    .compose(v -> entries.mustBeNew(tx, checked, confirmed))
-                    .compose(others -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager))
-                            .compose(made -> entries.keep(tx, made.id(), others).map(made)))
+                    .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager)))
+                    .compose(made ->
+                            entries.mustBeNew(tx, made.id(), checked, confirmed).map(made))
                     .map(customer -> {
                         tx.event(CustomerChanges.event("customer.created", customer));
                         return Reply.created(

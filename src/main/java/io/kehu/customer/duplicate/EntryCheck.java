@@ -48,13 +48,6 @@ public final class EntryCheck {
 
     private record Candidate(Customer customer, MatchRules.Match match) {}
 
-    /** Who is like the new customer and was confirmed to be somebody else. */
-    public static final class Others {
-        private final List<Candidate> confirmed = new ArrayList<>();
-
-        private Others() {}
-    }
-
     private static Where scope(Principal who) {
         return Where.inScopeOf(who, "c.branch_id", "c.manager_id", "c.id");
     }
@@ -62,29 +55,33 @@ public final class EntryCheck {
     // ---- one
 
     /**
-     * Fails with {@code customer.possibleDuplicate}, which shows the likest, unless all of them were confirmed to be others.
+     * Fails with {@code customer.possibleDuplicate}, which shows the likest, unless all of them were confirmed to be others. That
+     * is kept as a dismissed pair each, so that it is in the audit and no scan asks again.
      *
-     * @param checked the fields of the new customer, normalised
+     * @param entered the new customer, in this transaction
+     * @param checked his fields, normalised
      * @param confirmed whom the caller has looked at
      */
-    public Future<Others> mustBeNew(Tx tx, ObjectNode checked, Set<UUID> confirmed) {
+    public Future<?> mustBeNew(Tx tx, UUID entered, ObjectNode checked, Set<UUID> confirmed) {
         EntryStore.Look look = store.look(checked);
         return look.isEmpty()
-                ? Future.succeededFuture(new Others())
-                : store.alike(tx::query, scope(tx.principal()), List.of(look))
-                        .compose(rows -> judge(rows, checked, confirmed));
+                ? Future.succeededFuture()
+                : store.alike(tx::query, scope(tx.principal()).and("c.id <> ?", entered), List.of(look))
+                        .compose(rows -> judge(rows, checked, confirmed))
+                        .compose(others -> keep(tx, entered, others));
     }
 
-    private Future<Others> judge(RowSet<Row> rows, ObjectNode checked, Set<UUID> confirmed) {
+    /** Who is like him and was confirmed to be somebody else. */
+    private Future<List<Candidate>> judge(RowSet<Row> rows, ObjectNode checked, Set<UUID> confirmed) {
         Profile mine = Profile.of(checked);
-        Others others = new Others();
+        List<Candidate> others = new ArrayList<>();
         List<Candidate> candidates = new ArrayList<>();
         for (Row row : rows) {
             Customer customer = store.opened(row);
             MatchRules.Match match = MatchRules.compare(mine, Profile.of(customer.toDraft()));
             if (match.isPossible()) {
                 boolean isOther = confirmed.contains(customer.id());
-                (isOther ? others.confirmed : candidates).add(new Candidate(customer, match));
+                (isOther ? others : candidates).add(new Candidate(customer, match));
             }
         }
         if (candidates.isEmpty()) {
@@ -108,16 +105,14 @@ public final class EntryCheck {
                 .with(members));
     }
 
-    /** Keeps what was confirmed, so that it is in the audit and no scan asks again. */
-    public Future<?> keep(Tx tx, UUID entered, Others others) {
-        List<Candidate> kept = others.confirmed;
-        return kept.isEmpty()
+    private Future<?> keep(Tx tx, UUID entered, List<Candidate> others) {
+        return others.isEmpty()
                 ? Future.succeededFuture()
                 : store.keep(
                         tx,
                         entered,
-                        kept.stream().map(c -> c.customer.id()).toList(),
-                        kept.stream().map(Candidate::match).toList());
+                        others.stream().map(c -> c.customer.id()).toList(),
+                        others.stream().map(Candidate::match).toList());
     }
 
     // ---- many

@@ -9,11 +9,14 @@ import io.kehu.TestKehu.Caller;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 class OverviewTest {
+    private static final AtomicInteger NEXT = new AtomicInteger(5000);
+
     private static final String ALERTS = """
             CREATE OR REPLACE VIEW customer.overview_alerts AS
             SELECT r.from_id AS customer_id, r.made_at AS at, r.id, jsonb_build_object('level', 'high') AS item
@@ -51,7 +54,8 @@ class OverviewTest {
         return id(who.post(
                         "/v1/customers",
                         "{\"kind\": \"person\", \"name\": \"" + name
-                                + "\", \"phones\": [{\"number\": \"13812345678\"}], \"assets\": \"77\"}")
+                                + "\", \"phones\": [{\"number\": \"138" + NEXT.getAndIncrement()
+                                + "5678\"}], \"assets\": \"77\"}")
                 .is(201));
     }
 

@@ -182,7 +182,7 @@ class VersionTest {
         Answer made = aCustomer(document);
         Answer second =
                 manager.patch(path(made), made.etag(), "{\"documents\": []}").is(200);
-        aCustomer(document);
+        aCustomer(document + ", \"confirmDuplicates\": [\"" + made.at("/id").asText() + "\"]");
         String body = "{\"fields\": [\"documents\"], \"reason\": \"找回\"}";
         manager.post(path(made) + "/versions/1/restore", body, "If-Match", second.etag())
                 .is(409, "customer.idTaken");
