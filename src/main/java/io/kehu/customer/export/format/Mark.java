@@ -3,7 +3,7 @@ package io.kehu.customer.export.format;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
+import java.nio.CharBuffer;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
@@ -60,13 +60,12 @@ public final class Mark {
         return text.startsWith("{") ? inLines(text) : inCells(text.startsWith("\ufeff") ? text.substring(1) : text);
     }
 
+    /** Also where the file was cut off within a character. */
     private static boolean isUtf8(byte[] file) {
-        try {
-            StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(file));
-            return true;
-        } catch (CharacterCodingException e) {
-            return false;
-        }
+        return !StandardCharsets.UTF_8
+                .newDecoder()
+                .decode(ByteBuffer.wrap(file), CharBuffer.allocate(file.length), false)
+                .isError();
     }
 
     private static Optional<UUID> inArchive(byte[] file) throws IOException {
@@ -99,7 +98,8 @@ public final class Mark {
                     && text.substring(at + 1, Math.max(at + 1, end - 1))
                             .chars()
                             .anyMatch(c -> CsvWriter.mustQuote((char) c));
-            if (!needed && end - at > (quoted ? 2 : 0)) {
+            // A cell in which the file ends may have been cut off.
+            if (!needed && end < text.length() && end - at > (quoted ? 2 : 0)) {
                 votes.add(quoted);
             }
             at = end + (text.startsWith("\r\n", end) ? 2 : 1);
@@ -125,8 +125,8 @@ public final class Mark {
                 i++;
             } else if (c == '"') {
                 within = !within;
-            } else if (c == ':' && !within) {
-                votes.add(i + 1 < text.length() && text.charAt(i + 1) == ' ');
+            } else if (c == ':' && !within && i + 1 < text.length()) {
+                votes.add(text.charAt(i + 1) == ' ');
             }
         }
         return votes.id();
