@@ -237,7 +237,11 @@ public final class Deployment {
                     blobs,
                     jobs,
                     CodeChannel.of(settings.production(), vertx, clock, settings::at),
-                    settings::at);
+                    settings::at,
+                    work -> closers.add(() -> {
+                        work.run();
+                        return Future.succeededFuture();
+                    }));
         });
     }
 

@@ -8,6 +8,7 @@ import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.eventbus.MessageConsumer;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.nio.charset.StandardCharsets;
@@ -50,6 +51,7 @@ public final class Consumer {
     private final String[] types;
     private final BiFunction<Tx, List<Entry>, Future<Void>> effect;
     private final long timer;
+    private final MessageConsumer<?> hints;
     private boolean looking;
     private boolean again;
 
@@ -79,11 +81,12 @@ public final class Consumer {
         Future<?> begun = database.query(Call.Lane.JOB, BEGIN, Tuple.of(name, fromTheBeginning));
         begun.onFailure(e -> LOG.warn("consumer {} could not begin: {}", name, e.getMessage()));
         this.timer = vertx.setPeriodic(pollMillis, id -> context.runOnContext(v -> look()));
-        vertx.eventBus().consumer(Ticker.HINT, hint -> context.runOnContext(v -> look()));
+        this.hints = vertx.eventBus().consumer(Ticker.HINT, hint -> context.runOnContext(v -> look()));
     }
 
     public void stop() {
         vertx.cancelTimer(timer);
+        hints.unregister();
     }
 
     /** One range after the other until there is none; one at a time, and once more if asked meanwhile. */

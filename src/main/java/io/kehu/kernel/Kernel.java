@@ -14,12 +14,14 @@ import io.kehu.outgoing.CodeChannel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Vertx;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
  * What a domain may use: the parts of one running node.
  *
  * @param settings the value of a setting by its path in {@code conf/kehu.yaml}, checked at the start
+ * @param atStop takes what is to be done when the node stops, before any of its parts is closed
  */
 public record Kernel(
         Vertx vertx,
@@ -35,7 +37,14 @@ public record Kernel(
         Blobs blobs,
         Jobs jobs,
         CodeChannel codes,
-        Function<String, JsonNode> settings) {
+        Function<String, JsonNode> settings,
+        Consumer<Runnable> atStop) {
+
+    /** Does this again and again, until the node stops. */
+    public void every(long millis, Runnable work) {
+        long timer = vertx.setPeriodic(millis, id -> work.run());
+        atStop.accept(() -> vertx.cancelTimer(timer));
+    }
 
     /** A whole number from the settings, e.g. {@code auth.accessMinutes}. */
     public int number(String setting) {

@@ -19,11 +19,10 @@ public final class DocumentVerticle implements Domain {
     @Override
     public Future<List<String>> prepare(Kernel kernel) {
         DocumentStore store = new DocumentStore(kernel.database(), kernel.vault());
-        kernel.vertx()
-                .setPeriodic(
-                        AGAIN_MILLIS,
-                        id -> store.lookAgain()
-                                .onFailure(e -> LOG.warn("documents stay in quarantine longer: {}", e.getMessage())));
+        kernel.every(
+                AGAIN_MILLIS,
+                () -> store.lookAgain()
+                        .onFailure(e -> LOG.warn("documents stay in quarantine longer: {}", e.getMessage())));
         return Future.succeededFuture(List.of());
     }
 

@@ -24,7 +24,7 @@ public final class DuplicateVerticle implements Domain {
                 kernel.number("duplicates.unaskedRows"),
                 kernel.number("duplicates.calmMillis"));
         int pollMillis = kernel.number("events.pollMillis");
-        new Consumer(
+        Consumer consumer = new Consumer(
                 kernel.vertx(),
                 kernel.database(),
                 DuplicateFollower.CONSUMER,
@@ -32,7 +32,8 @@ public final class DuplicateVerticle implements Domain {
                 false,
                 pollMillis,
                 follower::follow);
-        kernel.vertx().setPeriodic(kernel.number("duplicates.pollMillis"), id -> follower.start());
+        kernel.atStop().accept(consumer::stop);
+        kernel.every(kernel.number("duplicates.pollMillis"), follower::start);
         return Future.succeededFuture(List.of());
     }
 

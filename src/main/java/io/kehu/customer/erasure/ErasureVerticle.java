@@ -42,7 +42,7 @@ public final class ErasureVerticle implements Domain {
                 kernel.vault(),
                 kernel.number("backup.keepDays"));
         return work.replay().map(lines -> {
-            work.start(kernel.number("erasure.pollMillis"));
+            work.start(kernel, kernel.number("erasure.pollMillis"));
             return lines;
         });
     }

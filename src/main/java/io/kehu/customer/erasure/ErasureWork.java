@@ -7,6 +7,7 @@ import io.kehu.bus.Reply;
 import io.kehu.crypto.Signer;
 import io.kehu.crypto.Vault;
 import io.kehu.kernel.Domain;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -57,9 +58,9 @@ final class ErasureWork {
         this.keepDays = keepDays;
     }
 
-    /** From now on this node looks for what is due, until its Vert.x ends. */
-    void start(int everyMillis) {
-        vertx.setPeriodic(everyMillis, id -> {
+    /** From now on this node looks for what is due, until it stops. */
+    void start(Kernel kernel, int everyMillis) {
+        kernel.every(everyMillis, () -> {
             if (sweeping.isComplete()) {
                 sweeping = sweep().recover(failure -> {
                     LOG.warn("customers will be erased later: {}", failure.getMessage());

@@ -11,7 +11,7 @@ import java.util.List;
 public final class ExportVerticle implements Domain {
     @Override
     public Future<List<String>> prepare(Kernel kernel) {
-        work(kernel).start(kernel.vertx(), kernel.number("exports.pollMillis"));
+        work(kernel).start(kernel, kernel.number("exports.pollMillis"));
         return Future.succeededFuture(List.of());
     }
 

@@ -12,10 +12,10 @@ import io.kehu.crypto.Vault;
 import io.kehu.customer.bulk.CellText;
 import io.kehu.customer.filter.Moment;
 import io.kehu.job.JobRun;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
-import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
 import java.time.ZoneId;
@@ -140,10 +140,10 @@ final class ExportWork {
 
     // ---- files whose time is over
 
-    /** From now on this node deletes them, until its Vert.x ends. */
-    void start(Vertx vertx, int everyMillis) {
+    /** From now on this node deletes them, until it stops. */
+    void start(Kernel kernel, int everyMillis) {
         boolean[] busy = {false};
-        vertx.setPeriodic(everyMillis, timer -> {
+        kernel.every(everyMillis, () -> {
             if (!busy[0]) {
                 busy[0] = true;
                 sweep().onComplete(done -> {

@@ -17,7 +17,7 @@ public final class GradingVerticle implements Domain {
     /** Only nodes that serve customers follow and look at the hour. */
     @Override
     public Future<List<String>> prepare(Kernel kernel) {
-        new Consumer(
+        Consumer consumer = new Consumer(
                 kernel.vertx(),
                 kernel.database(),
                 GradingWork.KIND,
@@ -25,11 +25,11 @@ public final class GradingVerticle implements Domain {
                 false,
                 kernel.number("events.pollMillis"),
                 work(kernel)::follow);
+        kernel.atStop().accept(consumer::stop);
         GradingService service = service(kernel);
         int hour = kernel.number("grading.hour");
         String zone = kernel.text("zone");
-        kernel.vertx()
-                .setPeriodic(kernel.number("grading.checkSeconds") * 1_000L, id -> service.startNight(zone, hour));
+        kernel.every(kernel.number("grading.checkSeconds") * 1_000L, () -> service.startNight(zone, hour));
         return Future.succeededFuture(List.of());
     }
 

@@ -21,7 +21,6 @@ public final class PullVerticle implements Domain {
                 .apply("connectors.hosts")
                 .forEach(host -> hosts.add(host.asText().toLowerCase(Locale.ROOT)));
         new PullWork(
-                        kernel.vertx(),
                         kernel.database(),
                         kernel.jobs(),
                         new Outgoing(kernel.vertx(), Outgoing.Options.of(kernel.settings())),
@@ -38,7 +37,7 @@ public final class PullVerticle implements Domain {
                                 kernel.number("connectors.retryMillis"),
                                 kernel.number("connectors.maxRetryMillis"),
                                 kernel.number("connectors.keepDays")))
-                .keep();
+                .keep(kernel);
         PullService service = new PullService(kernel.database(), connectors, store, hosts, kernel::cursorMac);
         return Operations.at("customer.pull")
                 .on("getConnectorPull", service::get)

@@ -10,11 +10,11 @@ import io.kehu.customer.connector.Deliveries;
 import io.kehu.customer.pull.PullStore.Held;
 import io.kehu.customer.pull.PullStore.Opened;
 import io.kehu.job.Jobs;
+import io.kehu.kernel.Kernel;
 import io.kehu.outgoing.Outgoing;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
-import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpMethod;
 import java.security.MessageDigest;
@@ -42,7 +42,6 @@ final class PullWork {
     private static final int OK = 200;
     private static final int NOTHING = 204;
 
-    private final Vertx vertx;
     private final Database database;
     private final Jobs jobs;
     private final Outgoing outgoing;
@@ -78,7 +77,6 @@ final class PullWork {
             int keepDays) {}
 
     PullWork(
-            Vertx vertx,
             Database database,
             Jobs jobs,
             Outgoing outgoing,
@@ -86,7 +84,6 @@ final class PullWork {
             Deliveries deliveries,
             UnaryOperator<byte[]> mac,
             Options options) {
-        this.vertx = vertx;
         this.database = database;
         this.jobs = jobs;
         this.outgoing = outgoing;
@@ -100,8 +97,8 @@ final class PullWork {
     private record Entered(@Nullable String watermark, boolean goesOn, byte[] mac) {}
 
     /** Looks for what is due until the node stops. */
-    void keep() {
-        vertx.setPeriodic(options.pollMillis, id -> {
+    void keep(Kernel kernel) {
+        kernel.every(options.pollMillis, () -> {
             if (busy.compareAndSet(false, true)) {
                 Promise<Void> done = Promise.promise();
                 all(done);

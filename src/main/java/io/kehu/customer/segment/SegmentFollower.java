@@ -8,11 +8,11 @@ import io.kehu.bus.Reply;
 import io.kehu.customer.filter.Moment;
 import io.kehu.customer.segment.SegmentFollowStore.Followed;
 import io.kehu.customer.segment.SegmentFollowStore.Look;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import io.vertx.core.Vertx;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.util.ArrayList;
@@ -43,7 +43,6 @@ final class SegmentFollower {
     /** Segments that one statement asks. */
     private static final int AT_ONCE = 25;
 
-    private final Vertx vertx;
     private final Database database;
     private final SegmentFollowStore store;
     private final Clock clock;
@@ -61,8 +60,7 @@ final class SegmentFollower {
      */
     record Options(int pollMillis, int batch, int rebuildAbove) {}
 
-    SegmentFollower(Vertx vertx, Database database, Clock clock, ZoneId zone, Options options) {
-        this.vertx = vertx;
+    SegmentFollower(Database database, Clock clock, ZoneId zone, Options options) {
         this.database = database;
         this.store = new SegmentFollowStore(database);
         this.clock = clock;
@@ -71,8 +69,8 @@ final class SegmentFollower {
     }
 
     /** Looks until the node stops. */
-    void start() {
-        vertx.setPeriodic(options.pollMillis, id -> look());
+    void start(Kernel kernel) {
+        kernel.every(options.pollMillis, this::look);
     }
 
     private void look() {

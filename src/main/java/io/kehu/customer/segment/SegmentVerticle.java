@@ -13,7 +13,6 @@ public final class SegmentVerticle implements Domain {
         SegmentService service = new SegmentService(
                 kernel.database(), new SegmentStore(kernel.database()), kernel.clock(), zone, kernel::cursorMac);
         new SegmentFollower(
-                        kernel.vertx(),
                         kernel.database(),
                         kernel.clock(),
                         zone,
@@ -21,7 +20,7 @@ public final class SegmentVerticle implements Domain {
                                 kernel.number("segments.pollMillis"),
                                 kernel.number("segments.batch"),
                                 kernel.number("segments.rebuildAbove")))
-                .start();
+                .start(kernel);
         return Operations.at("customer.segment")
                 .on("listSegments", service::list)
                 .on("createSegment", service::create)

@@ -10,9 +10,9 @@ import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
 import io.kehu.customer.statistics.StatisticsStore.Count;
 import io.kehu.customer.statistics.StatisticsStore.Counts;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.vertx.core.Future;
-import io.vertx.core.Vertx;
 import java.io.IOException;
 import java.time.ZoneId;
 import java.util.List;
@@ -40,8 +40,8 @@ final class StatisticsService {
     }
 
     /** Makes the numbers of branches anew where customers have changed, until the node stops. */
-    void keep(Vertx vertx, int pollMillis) {
-        vertx.setPeriodic(pollMillis, id -> {
+    void keep(Kernel kernel, int pollMillis) {
+        kernel.every(pollMillis, () -> {
             if (busy.compareAndSet(false, true)) {
                 store.keep(now()).onComplete(done -> {
                     busy.set(false);

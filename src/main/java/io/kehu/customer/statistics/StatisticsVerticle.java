@@ -11,7 +11,7 @@ public final class StatisticsVerticle implements Domain {
     public Operations operations(Kernel kernel) {
         StatisticsStore store = new StatisticsStore(kernel.database());
         StatisticsService service = new StatisticsService(store, kernel.clock(), ZoneId.of(kernel.text("zone")));
-        service.keep(kernel.vertx(), kernel.number("statistics.pollMillis"));
+        service.keep(kernel, kernel.number("statistics.pollMillis"));
         return Operations.at("customer.statistics")
                 .on("getCustomerStatistics", service::kept)
                 .on("queryCustomerStatistics", service::live);

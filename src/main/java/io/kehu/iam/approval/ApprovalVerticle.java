@@ -43,7 +43,7 @@ public final class ApprovalVerticle implements Domain {
                         new Domain.Unfit("the contract names approval policies that the database does not" + " have: "
                                 + String.join(", ", missing) + "; add them by a migration"));
             }
-            work.start();
+            work.start(kernel);
             return Future.succeededFuture(List.of());
         });
     }

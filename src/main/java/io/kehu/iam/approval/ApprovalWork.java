@@ -9,6 +9,7 @@ import io.kehu.bus.Reply;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
 import io.kehu.crypto.Vault;
+import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.FourEyes;
 import io.kehu.sql.Tx;
@@ -75,9 +76,9 @@ final class ApprovalWork {
         return operations.values().stream().map(Operation::approval).collect(Collectors.toUnmodifiableSet());
     }
 
-    /** From now on this node sweeps, until its Vert.x ends. */
-    void start() {
-        vertx.setPeriodic(SWEEP_MILLIS, id -> {
+    /** From now on this node sweeps, until it stops. */
+    void start(Kernel kernel) {
+        kernel.every(SWEEP_MILLIS, () -> {
             if (sweeping.isComplete()) {
                 sweeping = sweep().recover(failure -> {
                     LOG.warn("approvals will be looked after later: {}", failure.getMessage());

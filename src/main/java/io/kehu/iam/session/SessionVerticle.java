@@ -38,11 +38,10 @@ public final class SessionVerticle implements Domain {
     @Override
     public Future<List<String>> prepare(Kernel kernel) {
         SessionStore store = new SessionStore(kernel.database(), kernel.vault());
-        kernel.vertx()
-                .setPeriodic(
-                        HOUSE_MILLIS,
-                        id -> store.forgetOld()
-                                .onFailure(e -> LOG.warn("old sessions are not forgotten yet: {}", e.getMessage())));
+        kernel.every(
+                HOUSE_MILLIS,
+                () -> store.forgetOld()
+                        .onFailure(e -> LOG.warn("old sessions are not forgotten yet: {}", e.getMessage())));
         return Future.succeededFuture(List.of());
     }
 }
