@@ -130,7 +130,12 @@ public final class Deployment {
             Supplier<Future<?>> closer = closers.get(i);
             closing = closing.transform(before -> closer.get());
         }
-        return closing.transform(closed -> vertx.close()).onComplete(closed -> Operations.forget(vertx));
+        return closing.transform(closed -> vertx.close()).onComplete(closed -> {
+            // Vert.x outlives them, as long as a pool of threads of theirs is known; what is measured and served need
+            // not.
+            Operations.forget(vertx);
+            metrics.clear();
+        });
     }
 
     /**

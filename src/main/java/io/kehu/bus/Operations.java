@@ -108,7 +108,7 @@ public final class Operations {
         return done.future();
     }
 
-    /** Lets go of every domain of a node that has stopped: Vert.x outlives it, as long as a worker pool of theirs is known. */
+    /** Lets go of every domain of a node that has stopped. */
     public static void forget(Vertx vertx) {
         vertx.sharedData().getLocalMap(LOCAL).clear();
     }
