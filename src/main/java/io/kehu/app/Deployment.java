@@ -243,10 +243,7 @@ public final class Deployment {
                     jobs,
                     CodeChannel.of(settings.production(), vertx, clock, settings::at),
                     settings::at,
-                    work -> closers.add(() -> {
-                        work.run();
-                        return Future.succeededFuture();
-                    }));
+                    this::atStop);
         });
     }
 
@@ -269,16 +266,20 @@ public final class Deployment {
         return started.start();
     }
 
+    private void atStop(Runnable work) {
+        closers.add(() -> {
+            work.run();
+            return Future.succeededFuture();
+        });
+    }
+
     private void startTicker(Database database) {
         Ticker ticker = new Ticker(
                 vertx,
                 database,
                 settings.events().tickMillis(),
                 settings.calls().idempotencyHours());
-        closers.add(() -> {
-            ticker.stop();
-            return Future.succeededFuture();
-        });
+        atStop(ticker::stop);
     }
 
     /** Serves the domains that this node is to run. */
@@ -325,10 +326,7 @@ public final class Deployment {
                 clock,
                 Duration.ofMinutes(auth.accessMinutes()).toMillis(),
                 auth.revocationStaleMillis());
-        closers.add(() -> {
-            revocations.stop();
-            return Future.succeededFuture();
-        });
+        atStop(revocations::stop);
         Signer signer = new Signer(kernel.keys(), "kehu");
         Authenticator authenticator = new Authenticator(
                 vertx,
@@ -407,10 +405,7 @@ public final class Deployment {
                     Runnable end = certificate.watch(
                             tls.reloadMillis(),
                             pair -> Objects.requireNonNull(firstApi).serve(pair));
-                    closers.add(() -> {
-                        end.run();
-                        return Future.succeededFuture();
-                    });
+                    atStop(end);
                 });
     }
 
