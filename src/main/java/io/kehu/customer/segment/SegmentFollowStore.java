@@ -73,11 +73,18 @@ final class SegmentFollowStore {
             UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2
             WHERE segment_id = $1 AND born = $3::text::xid8""";
 
+    /** From one segment to the next by the index: there are millions of rows and at most some hundreds of segments. */
     private static final String SWEEP = """
-            DELETE FROM customer.segment_member WHERE (segment_id, customer_id) IN (
-                SELECT m.segment_id, m.customer_id FROM customer.segment_member m
-                WHERE m.segment_id = (SELECT min(o.segment_id::text)::uuid FROM (SELECT DISTINCT segment_id FROM customer.segment_member) o
-                    WHERE NOT EXISTS (SELECT FROM customer.segment s WHERE s.id = o.segment_id)) LIMIT $1)""";
+            WITH RECURSIVE has AS (
+                (SELECT m.segment_id FROM customer.segment_member m ORDER BY m.segment_id LIMIT 1)
+                UNION ALL
+                SELECT n.segment_id FROM has CROSS JOIN LATERAL (
+                    SELECT m.segment_id FROM customer.segment_member m WHERE m.segment_id > has.segment_id
+                    ORDER BY m.segment_id LIMIT 1) n)
+            DELETE FROM customer.segment_member WHERE ctid = ANY (ARRAY(
+                SELECT m.ctid FROM customer.segment_member m WHERE m.segment_id = (
+                    SELECT h.segment_id FROM has h
+                    WHERE NOT EXISTS (SELECT FROM customer.segment s WHERE s.id = h.segment_id) LIMIT 1) LIMIT $1))""";
 
     /**
      * Some segments about some customers: who comes and who goes. $1 the customers, $2 the segments, whose filters follow. The
