@@ -121,6 +121,11 @@ public record Principal(
         return permissions.contains(permission);
     }
 
+    /** Whether the scope is made of whole branches, so that numbers kept of each can be added up for it. */
+    public boolean seesWholeBranches() {
+        return scope == Scope.ALL || (scope == Scope.BRANCH && customers.isEmpty());
+    }
+
     /** Whether what belongs to a branch, and is looked after by a member of staff, lies within the scope. */
     public boolean sees(@Nullable UUID branch, @Nullable UUID owner) {
         boolean within = branch != null && branchIds.contains(branch);

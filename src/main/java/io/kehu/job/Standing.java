@@ -8,11 +8,13 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
-/** What the owner of a job may do now, which may be less, or more, than when he asked for it. */
-final class Standing {
+/** What somebody may do now in whose name work is done; it may be less, or more, than when he asked for it. */
+public final class Standing {
     /** What {@code iam} publishes: one row for somebody who works here, none otherwise. */
-    private static final String STANDING = """
+    public static final String STANDING = """
             SELECT version, name, branch_id, permissions, scope, branch_ids, customer_ids FROM iam.standing($1)""";
 
     private final Database database;
@@ -28,7 +30,11 @@ final class Standing {
                 : database.query(Call.Lane.JOB, STANDING, Tuple.of(then.subject()))
                         .map(rows -> rows.size() == 0
                                 ? without(then)
-                                : with(then, rows.iterator().next()));
+                                : with(
+                                        then.subject(),
+                                        then.audience(),
+                                        then.session(),
+                                        rows.iterator().next()));
     }
 
     private static Principal without(Principal then) {
@@ -48,11 +54,16 @@ final class Standing {
                 Long.MAX_VALUE);
     }
 
-    private static Principal with(Principal then, Row row) {
+    /** A member of staff who works without being signed in, from his row of {@link #STANDING}. */
+    public static Principal ofStaff(UUID staff, Row row) {
+        return with(staff, Principal.Audience.STAFF, null, row);
+    }
+
+    private static Principal with(UUID subject, Principal.Audience audience, @Nullable UUID session, Row row) {
         return new Principal(
-                then.subject(),
-                then.audience(),
-                then.session(),
+                subject,
+                audience,
+                session,
                 row.getLong("version"),
                 row.getString("name"),
                 row.getUUID("branch_id"),

@@ -13,9 +13,12 @@ import io.kehu.job.Jobs;
 import io.kehu.outgoing.CodeChannel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * What a domain may use: the parts of one running node.
@@ -40,9 +43,21 @@ public record Kernel(
         Function<String, JsonNode> settings,
         Consumer<Runnable> atStop) {
 
-    /** Does this again and again, until the node stops. */
-    public void every(long millis, Runnable work) {
-        long timer = vertx.setPeriodic(millis, id -> work.run());
+    /**
+     * Does this again and again, until the node stops; not while the time before is still under way.
+     *
+     * @param failed is told why one time failed; the next comes all the same
+     */
+    public void every(long millis, Supplier<? extends Future<?>> work, Consumer<Throwable> failed) {
+        AtomicBoolean underWay = new AtomicBoolean();
+        long timer = vertx.setPeriodic(millis, id -> {
+            if (underWay.compareAndSet(false, true)) {
+                Future.succeededFuture()
+                        .<Void>compose(v -> work.get().mapEmpty())
+                        .onComplete(done -> underWay.set(false))
+                        .onFailure(failed::accept);
+            }
+        });
         atStop.accept(() -> vertx.cancelTimer(timer));
     }
 

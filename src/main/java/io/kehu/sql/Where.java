@@ -76,6 +76,12 @@ public final class Where {
 
     /** Adds a condition; each {@code ?} in it takes one value. The text is the program's, never the caller's. */
     public Where and(String condition, @Nullable Object... bound) {
+        conditions.add(bound(condition, bound));
+        return this;
+    }
+
+    /** The same text with placeholders, for use outside the conditions. */
+    public String bound(String condition, @Nullable Object... bound) {
         StringBuilder text = new StringBuilder();
         int next = 0;
         for (int i = 0; i < condition.length(); i++) {
@@ -87,11 +93,10 @@ public final class Where {
                 text.append(c);
             }
         }
-        conditions.add(text.toString());
-        return this;
+        return text.toString();
     }
 
-    /** The same, left out where the value is null. */
+    /** A condition that is left out where the value is null. */
     public Where andIf(String condition, @Nullable Object value) {
         return value == null ? this : and(condition, value);
     }

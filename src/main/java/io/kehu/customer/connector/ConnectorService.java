@@ -10,17 +10,13 @@ import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Past;
 import io.vertx.core.Future;
-import java.security.SecureRandom;
 import java.time.OffsetDateTime;
-import java.util.Base64;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** The rules of connectors; what they deliver is {@link Deliveries}' part. */
 final class ConnectorService {
     static final String READ = "connector:read";
-    private static final SecureRandom RANDOM = new SecureRandom();
-    private static final int SECRET_BYTES = 32;
 
     private final Database database;
     private final ConnectorStore store;
@@ -30,12 +26,6 @@ final class ConnectorService {
         this.database = database;
         this.store = store;
         this.mac = mac;
-    }
-
-    private static String secret() {
-        byte[] bytes = new byte[SECRET_BYTES];
-        RANDOM.nextBytes(bytes);
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
     }
 
     /** Problems: request.cursorInvalid. */
@@ -67,7 +57,7 @@ final class ConnectorService {
                 null,
                 1,
                 OffsetDateTime.MIN);
-        String secret = secret();
+        String secret = Ids.secret();
         return database.write(
                 call,
                 tx -> store.insert(tx, draft, secret).map(made -> {
@@ -113,7 +103,7 @@ final class ConnectorService {
 
     /** Whoever learns the secret answers for what is sent with it. Problems: connector.notFound, customer.fieldForbidden. */
     Future<Reply> renewSecret(Call call) {
-        String secret = secret();
+        String secret = Ids.secret();
         return database.write(
                 call,
                 tx -> store.held(tx)

@@ -4,6 +4,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.crypto.Vault;
+import io.kehu.job.Standing;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
@@ -19,7 +20,6 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.UUID;
 
 /** SQL of connectors and of what they delivered; secrets are under the key of their connector. */
@@ -47,8 +47,6 @@ public final class ConnectorStore {
             , c.secret, CASE WHEN c.former_until > kehu.now() THEN c.former END AS former, k.epoch, k.wrapped,
             floor(extract(epoch FROM kehu.now()))::bigint AS now
             FROM customer.connector c JOIN kehu.data_key k ON k.subject_id = c.id WHERE c.id = $1 AND c.enabled""";
-    private static final String STANDING =
-            "SELECT version, name, branch_id, permissions, scope, branch_ids, customer_ids FROM iam.standing($1)";
     private static final String SAID = """
             SELECT b.value, f.field, f.source FROM customer.blind b
             JOIN customer.customer c ON c.seq = b.seq JOIN customer.field_source f ON f.customer_id = c.id
@@ -186,21 +184,8 @@ public final class ConnectorStore {
 
     /** What the owner may do now. Fails with {@code connector.refused} where he has left. */
     Future<Principal> owner(Call call, Connector connector) {
-        return database.row(call, STANDING, Tuple.of(connector.owner()), "connector.refused")
-                .map(row -> new Principal(
-                        connector.owner(),
-                        Principal.Audience.STAFF,
-                        null,
-                        row.getLong("version"),
-                        row.getString("name"),
-                        row.getUUID("branch_id"),
-                        Set.of(row.getArrayOfStrings("permissions")),
-                        Principal.Scope.valueOf(row.getString("scope")),
-                        List.of(row.getArrayOfUUIDs("branch_ids")),
-                        List.of(row.getArrayOfUUIDs("customer_ids")),
-                        List.of(),
-                        0,
-                        Long.MAX_VALUE));
+        return database.row(call, Standing.STANDING, Tuple.of(connector.owner()), "connector.refused")
+                .map(row -> Standing.ofStaff(connector.owner(), row));
     }
 
     /** Which source said which field last, of the customers with these external ids. */

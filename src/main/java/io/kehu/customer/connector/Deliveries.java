@@ -146,7 +146,7 @@ public final class Deliveries {
     private Future<Reply> enter(Call call, Connector connector, UUID delivery, Callable<List<Read>> rows, Along along) {
         return store.owner(call, connector)
                 .compose(owner -> owner.may(PERMISSION)
-                                && ConnectorRules.forbidden(Mapping.named(connector.mapping()), owner) == null
+                                && Mapping.named(connector.mapping()).forbidden(owner) == null
                         ? compute(rows)
                                 .compose(read -> enter(as(call, owner), connector, delivery, read, along, MAX_RACES))
                         : Future.failedFuture(ConnectorStore.refused()));

@@ -21,8 +21,8 @@ public final class DocumentVerticle implements Domain {
         DocumentStore store = new DocumentStore(kernel.database(), kernel.vault());
         kernel.every(
                 AGAIN_MILLIS,
-                () -> store.lookAgain()
-                        .onFailure(e -> LOG.warn("documents stay in quarantine longer: {}", e.getMessage())));
+                store::lookAgain,
+                e -> LOG.warn("documents stay in quarantine longer: {}", e.getMessage()));
         return Future.succeededFuture(List.of());
     }
 

@@ -176,8 +176,8 @@ final class DuplicateFollower {
     // ---- many
 
     /** Begins the scan that is wanted, where none runs. Of two nodes one does. */
-    void start() {
-        scans.isDue(unasked, calmMillis)
+    Future<?> start() {
+        return scans.isDue(unasked, calmMillis)
                 .compose(due -> due
                         ? database.write(
                                 Call.internal("startDuplicateScan", Call.Lane.JOB, START_MILLIS), this::submitted)
@@ -186,10 +186,12 @@ final class DuplicateFollower {
                     if (reply != null) {
                         jobs.hint();
                     }
-                })
-                .onFailure(e -> LOG.atLevel(
-                                Problem.in(e) == null ? org.slf4j.event.Level.WARN : org.slf4j.event.Level.DEBUG)
-                        .log("the scan for duplicates that is wanted has not begun: {}", e.getMessage()));
+                });
+    }
+
+    static void later(Throwable failure) {
+        LOG.atLevel(Problem.in(failure) == null ? org.slf4j.event.Level.WARN : org.slf4j.event.Level.DEBUG)
+                .log("the scan for duplicates that is wanted has not begun: {}", failure.getMessage());
     }
 
     private Future<Reply> submitted(Tx tx) {

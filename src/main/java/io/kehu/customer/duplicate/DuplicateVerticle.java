@@ -33,7 +33,7 @@ public final class DuplicateVerticle implements Domain {
                 pollMillis,
                 follower::follow);
         kernel.atStop().accept(consumer::stop);
-        kernel.every(kernel.number("duplicates.pollMillis"), follower::start);
+        kernel.every(kernel.number("duplicates.pollMillis"), follower::start, DuplicateFollower::later);
         return Future.succeededFuture(List.of());
     }
 

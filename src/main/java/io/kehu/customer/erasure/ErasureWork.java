@@ -39,7 +39,6 @@ final class ErasureWork {
     private final Signer signer;
     private final Vault vault;
     private final int keepDays;
-    private Future<Void> sweeping = Future.succeededFuture();
 
     ErasureWork(
             Vertx vertx,
@@ -60,14 +59,10 @@ final class ErasureWork {
 
     /** From now on this node looks for what is due, until it stops. */
     void start(Kernel kernel, int everyMillis) {
-        kernel.every(everyMillis, () -> {
-            if (sweeping.isComplete()) {
-                sweeping = sweep().recover(failure -> {
-                    LOG.warn("customers will be erased later: {}", failure.getMessage());
-                    return Future.succeededFuture();
-                });
-            }
-        });
+        kernel.every(
+                everyMillis,
+                this::sweep,
+                failure -> LOG.warn("customers will be erased later: {}", failure.getMessage()));
     }
 
     private Future<Void> sweep() {

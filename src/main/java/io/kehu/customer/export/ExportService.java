@@ -18,9 +18,7 @@ import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
 import java.nio.charset.StandardCharsets;
-import java.security.SecureRandom;
 import java.time.ZoneId;
-import java.util.Base64;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
@@ -32,11 +30,10 @@ final class ExportService {
     /** What passwords of archives are sealed for. */
     static final String SEALED_FOR = "export-archive";
 
-    private static final SecureRandom RANDOM = new SecureRandom();
     private static final Set<String> FOR_READING = Set.of("docx", "pdf");
     private static final int READABLE_COLUMNS = 12;
-    private static final int TOKEN_BYTES = 32;
-    private static final int PASSWORD_BYTES = 18;
+    /** Of a password that somebody may have to type: 144 bits. */
+    private static final int PASSWORD_LETTERS = 24;
 
     private final Database database;
     private final ExportStore store;
@@ -104,7 +101,8 @@ final class ExportService {
         String purpose = request.remove("purpose").textValue();
         Filter filter = Export.filter(request);
         filter.mustBeOpenTo(asked.principal());
-        String password = request.path("archive").asText().equals("zip") ? random(PASSWORD_BYTES) : null;
+        String password =
+                request.path("archive").asText().equals("zip") ? Ids.secret().substring(0, PASSWORD_LETTERS) : null;
         Moment moment = Moment.at(clock.now(), zone);
         Call call = forPurpose(asked, purpose);
         return database.write(
@@ -166,12 +164,6 @@ final class ExportService {
                 call.deadlineMillis());
     }
 
-    private static String random(int bytes) {
-        byte[] secret = new byte[bytes];
-        RANDOM.nextBytes(secret);
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(secret);
-    }
-
     /** Problems: request.cursorInvalid. */
     Future<Reply> list(Call call) {
         Page page = Page.of(call, mac);
@@ -205,7 +197,7 @@ final class ExportService {
                 call,
                 tx -> store.own(tx, call.id("exportId")).compose(export -> {
                     mustHaveFile(export, call);
-                    String token = random(TOKEN_BYTES);
+                    String token = Ids.secret();
                     tx.object("export", export.id(), 1);
                     return store.link(tx, export.id(), Sha256.of(token), bounds.linkMinutes)
                             .map(expiresAt -> {

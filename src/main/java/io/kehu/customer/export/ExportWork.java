@@ -142,19 +142,10 @@ final class ExportWork {
 
     /** From now on this node deletes them, until it stops. */
     void start(Kernel kernel, int everyMillis) {
-        boolean[] busy = {false};
-        kernel.every(everyMillis, () -> {
-            if (!busy[0]) {
-                busy[0] = true;
-                sweep().onComplete(done -> {
-                    busy[0] = false;
-                    if (done.failed()) {
-                        LOG.warn(
-                                "files of exports stay longer: {}", done.cause().getMessage());
-                    }
-                });
-            }
-        });
+        kernel.every(
+                everyMillis,
+                this::sweep,
+                failure -> LOG.warn("files of exports stay longer: {}", failure.getMessage()));
     }
 
     private Future<Void> sweep() {

@@ -120,16 +120,8 @@ public sealed interface Filter permits Filter.All, Filter.Any, Filter.Not, Condi
     /** True or false of a {@code customer.customer c}, with its values bound to a query. */
     default String column(Where where, Moment moment) {
         List<Object> values = new ArrayList<>();
-        StringBuilder text = new StringBuilder();
-        int next = 0;
-        for (char c : sql(moment, values).toCharArray()) {
-            if (c == '?') {
-                text.append(where.bind(values.get(next++)));
-            } else {
-                text.append(c);
-            }
-        }
-        return "((" + text + ") IS TRUE)";
+        String condition = sql(moment, values);
+        return "((" + where.bound(condition, values.toArray()) + ") IS TRUE)";
     }
 
     /**

@@ -158,9 +158,9 @@ final class GradingService {
     }
 
     /** Asked now and then by every node; the row of the day lets one of them begin. */
-    void startNight(String zone, int hour) {
+    Future<?> startNight(String zone, int hour) {
         Call call = Call.internal("startGradingNight", Call.Lane.JOB, NIGHT_MILLIS);
-        rules.nightDue(call, zone, hour)
+        return rules.nightDue(call, zone, hour)
                 .compose(due -> due
                         ? database.write(
                                         call,
@@ -169,13 +169,14 @@ final class GradingService {
                                                 .compose(id -> rules.nightJob(tx, zone, id))
                                                 .map(v -> Reply.empty()))
                                 .onSuccess(reply -> jobs.hint())
-                        : Future.succeededFuture())
-                .onFailure(failure -> {
-                    Problem problem = Problem.in(failure);
-                    if (problem == null || !problem.code().equals("request.stale")) {
-                        LOG.warn("tonight's grading could not begin: {}", String.valueOf(failure));
-                    }
-                });
+                        : Future.succeededFuture());
+    }
+
+    static void later(Throwable failure) {
+        Problem problem = Problem.in(failure);
+        if (problem == null || !problem.code().equals("request.stale")) {
+            LOG.warn("tonight's grading could not begin: {}", String.valueOf(failure));
+        }
     }
 
     /** What a customer has come to, and how. Problems: customer.notFound. */

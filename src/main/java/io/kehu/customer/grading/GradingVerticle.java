@@ -29,7 +29,10 @@ public final class GradingVerticle implements Domain {
         GradingService service = service(kernel);
         int hour = kernel.number("grading.hour");
         String zone = kernel.text("zone");
-        kernel.every(kernel.number("grading.checkSeconds") * 1_000L, () -> service.startNight(zone, hour));
+        kernel.every(
+                kernel.number("grading.checkSeconds") * 1_000L,
+                () -> service.startNight(zone, hour),
+                GradingService::later);
         return Future.succeededFuture(List.of());
     }
 

@@ -26,7 +26,6 @@ import org.jspecify.annotations.Nullable;
 final class ImportService {
     static final String PERMISSION = "customer:import";
     private static final String PURPOSE = "customer-import";
-    private static final List<String> FINANCE = ImportTemplate.FINANCE;
     private static final String SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
     private static final int MAX_TEMPLATE_BYTES = 1 << 20;
     private static final List<Locale> LANGUAGES = List.of(Locale.ENGLISH, Locale.CHINESE);
@@ -99,10 +98,9 @@ final class ImportService {
 
     /** Asked when an import is made and whenever it begins. Fails with {@code customer.fieldForbidden}. */
     static void mustMayFill(Principal who, Mapping mapping) {
-        for (String field : FINANCE) {
-            if (mapping.has(field) && !who.may("customer:finance")) {
-                throw Problem.of("customer.fieldForbidden", field);
-            }
+        String forbidden = mapping.forbidden(who);
+        if (forbidden != null) {
+            throw Problem.of("customer.fieldForbidden", forbidden);
         }
     }
 

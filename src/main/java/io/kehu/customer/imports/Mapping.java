@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
+import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
 import io.kehu.customer.bulk.CellText;
@@ -188,6 +189,14 @@ public final class Mapping {
 
     public boolean has(String field) {
         return sources.stream().anyMatch(source -> source.field.equals(field));
+    }
+
+    /** A field that it fills and this caller may not; null for none. */
+    public @Nullable String forbidden(Principal who) {
+        return ImportTemplate.FINANCE.stream()
+                .filter(field -> has(field) && !who.may("customer:finance"))
+                .findFirst()
+                .orElse(null);
     }
 
     /**

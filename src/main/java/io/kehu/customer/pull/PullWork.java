@@ -23,7 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -49,7 +48,6 @@ final class PullWork {
     private final Deliveries deliveries;
     private final UnaryOperator<byte[]> mac;
     private final Options options;
-    private final AtomicBoolean busy = new AtomicBoolean();
     private int looks;
 
     /**
@@ -98,18 +96,17 @@ final class PullWork {
 
     /** Looks for what is due until the node stops. */
     void keep(Kernel kernel) {
-        kernel.every(options.pollMillis, () -> {
-            if (busy.compareAndSet(false, true)) {
-                Promise<Void> done = Promise.promise();
-                all(done);
-                done.future().compose(v -> forget()).onComplete(looked -> {
-                    busy.set(false);
-                    if (looked.failed() && Problem.in(looked.cause()) == null) {
-                        LOG.warn("sources are asked later", looked.cause());
-                    }
-                });
+        kernel.every(options.pollMillis, this::look, failure -> {
+            if (Problem.in(failure) == null) {
+                LOG.warn("sources are asked later", failure);
             }
         });
+    }
+
+    private Future<Void> look() {
+        Promise<Void> done = Promise.promise();
+        all(done);
+        return done.future().compose(v -> forget());
     }
 
     private Future<Void> forget() {

@@ -6,7 +6,6 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
-import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.customer.CustomerReach;
@@ -134,9 +133,7 @@ final class QualityService {
      * numbers old makes them anew; whoever asks meanwhile is told the old ones, and of when they are.
      */
     Future<Reply> summary(Call call) {
-        Principal who = call.principal();
-        boolean whole = who.scope() == Principal.Scope.ALL
-                || (who.scope() == Principal.Scope.BRANCH && who.customers().isEmpty());
+        boolean whole = call.principal().seesWholeBranches();
         return inForce(call)
                 .compose(rules -> (whole ? keptOrMade(call, rules) : Future.succeededFuture(Optional.<Counts>empty()))
                         .compose(

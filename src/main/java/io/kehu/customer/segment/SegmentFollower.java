@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -48,7 +47,6 @@ final class SegmentFollower {
     private final Clock clock;
     private final ZoneId zone;
     private final Options options;
-    private final AtomicBoolean busy = new AtomicBoolean();
     private volatile int looks;
 
     /**
@@ -70,23 +68,11 @@ final class SegmentFollower {
 
     /** Looks until the node stops. */
     void start(Kernel kernel) {
-        kernel.every(options.pollMillis, this::look);
-    }
-
-    private void look() {
-        if (!busy.compareAndSet(false, true)) {
-            return;
-        }
-        follow().onComplete(done -> {
-            busy.set(false);
-            if (done.failed()) {
-                boolean expected = Problem.in(done.cause()) != null;
-                LOG.atLevel(expected ? org.slf4j.event.Level.DEBUG : org.slf4j.event.Level.WARN)
-                        .setCause(expected ? null : done.cause())
-                        .log(
-                                "live segments are looked at again: {}",
-                                done.cause().getMessage());
-            }
+        kernel.every(options.pollMillis, this::follow, failure -> {
+            boolean expected = Problem.in(failure) != null;
+            LOG.atLevel(expected ? org.slf4j.event.Level.DEBUG : org.slf4j.event.Level.WARN)
+                    .setCause(expected ? null : failure)
+                    .log("live segments are looked at again: {}", failure.getMessage());
         });
     }
 

@@ -19,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,7 +30,6 @@ final class StatisticsService {
     private final StatisticsStore store;
     private final Clock clock;
     private final ZoneId zone;
-    private final AtomicBoolean busy = new AtomicBoolean();
 
     StatisticsService(StatisticsStore store, Clock clock, ZoneId zone) {
         this.store = store;
@@ -41,14 +39,9 @@ final class StatisticsService {
 
     /** Makes the numbers of branches anew where customers have changed, until the node stops. */
     void keep(Kernel kernel, int pollMillis) {
-        kernel.every(pollMillis, () -> {
-            if (busy.compareAndSet(false, true)) {
-                store.keep(now()).onComplete(done -> {
-                    busy.set(false);
-                    if (done.failed() && Problem.in(done.cause()) == null) {
-                        LOG.warn("the numbers of branches are made later", done.cause());
-                    }
-                });
+        kernel.every(pollMillis, () -> store.keep(now()), failure -> {
+            if (Problem.in(failure) == null) {
+                LOG.warn("the numbers of branches are made later", failure);
             }
         });
     }
@@ -60,9 +53,7 @@ final class StatisticsService {
     /** All customers in the caller's scope: from the kept numbers where it is made of branches, else counted now. */
     Future<Reply> kept(Call call) {
         Principal who = call.principal();
-        boolean whole = who.scope() == Principal.Scope.ALL
-                || (who.scope() == Principal.Scope.BRANCH && who.customers().isEmpty());
-        return (whole ? store.kept(call) : Future.succeededFuture(Optional.<Counts>empty()))
+        return (who.seesWholeBranches() ? store.kept(call) : Future.succeededFuture(Optional.<Counts>empty()))
                 .compose(kept ->
                         kept.map(Future::succeededFuture).orElseGet(() -> store.live(call, Filter.everybody(), now())))
                 .map(counts -> reply(who, counts));

@@ -58,7 +58,6 @@ final class ApprovalWork {
     private final ApprovalStore store;
     private final Vault vault;
     private final Map<String, Operation> operations;
-    private Future<Void> sweeping = Future.succeededFuture();
     private int sweeps;
 
     ApprovalWork(Vertx vertx, Database database, ApprovalStore store, Vault vault, Contract contract) {
@@ -78,14 +77,10 @@ final class ApprovalWork {
 
     /** From now on this node sweeps, until it stops. */
     void start(Kernel kernel) {
-        kernel.every(SWEEP_MILLIS, () -> {
-            if (sweeping.isComplete()) {
-                sweeping = sweep().recover(failure -> {
-                    LOG.warn("approvals will be looked after later: {}", failure.getMessage());
-                    return Future.succeededFuture();
-                });
-            }
-        });
+        kernel.every(
+                SWEEP_MILLIS,
+                this::sweep,
+                failure -> LOG.warn("approvals will be looked after later: {}", failure.getMessage()));
     }
 
     private Future<Void> sweep() {

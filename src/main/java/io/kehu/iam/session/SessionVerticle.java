@@ -40,8 +40,8 @@ public final class SessionVerticle implements Domain {
         SessionStore store = new SessionStore(kernel.database(), kernel.vault());
         kernel.every(
                 HOUSE_MILLIS,
-                () -> store.forgetOld()
-                        .onFailure(e -> LOG.warn("old sessions are not forgotten yet: {}", e.getMessage())));
+                store::forgetOld,
+                e -> LOG.warn("old sessions are not forgotten yet: {}", e.getMessage()));
         return Future.succeededFuture(List.of());
     }
 }
