@@ -188,6 +188,7 @@ final class Options {
                 .setEventLoopPoolSize(Deployment.LOOPS)
                 .setMetricsOptions(new MicrometerMetricsOptions()
                         .setEnabled(true)
+                        .setJvmMetricsEnabled(true)
                         .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.HTTP_SERVER)
                         .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.NET_SERVER)
                         .addDisabledMetricsCategory(io.vertx.micrometer.MetricsDomain.EVENT_BUS)

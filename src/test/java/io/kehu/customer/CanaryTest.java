@@ -440,7 +440,7 @@ class CanaryTest {
         String metrics = HttpClient.newHttpClient()
                 .send(request, HttpResponse.BodyHandlers.ofString())
                 .body();
-        assertThat(metrics).contains("kehu_requests");
+        assertThat(metrics).contains("kehu_requests", "jvm_memory_used_bytes");
         return metrics;
     }
 

@@ -41,7 +41,7 @@ import picocli.CommandLine.Option;
         description = "Load and cost measurements of Kehu on loopback.",
         mixinStandardHelpOptions = true,
         scope = CommandLine.ScopeType.INHERIT,
-        subcommands = {Bare.class, Timing.class, Segments.class})
+        subcommands = {Bare.class, Timing.class, Segments.class, Big.Import.class, Big.Export.class})
 public final class Load {
     private static final ObjectMapper JSON = new ObjectMapper();
     /** Where ordinary callers come from. */

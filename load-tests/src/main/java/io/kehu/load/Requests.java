@@ -2,6 +2,7 @@ package io.kehu.load;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.load.Engine.Part;
 import java.io.IOException;
@@ -25,6 +26,11 @@ final class Requests {
     static final String STAFF = "/v1/staff";
     static final String CUSTOMERS = "/v1/customers";
     static final String SEARCH = "/v1/customers/search";
+    static final String UPLOADS = "/v1/uploads";
+    static final String IMPORTS = "/v1/imports";
+    static final String EXPORTS = "/v1/exports";
+    static final String APPROVALS = "/v1/approvals/";
+    static final String PASSWORD = "/v1/auth/password";
 
     /** As many different requests are made beforehand; more would measure the generator's memory. */
     private static final int PREPARED = 10_000;
@@ -178,6 +184,46 @@ final class Requests {
             body.put(namesAndValues[i], namesAndValues[i + 1]);
         }
         return body.toString();
+    }
+
+    static String upload(long size) {
+        return "{\"purpose\": \"customer-import\", \"name\": \"people.xlsx\", \"size\": " + size + "}";
+    }
+
+    /** The columns of {@link Workbook}. */
+    static String importOf(String upload, String source) {
+        ObjectNode body = JSON.createObjectNode().put("uploadId", upload);
+        ObjectNode mapping = body.putObject("mapping").put("kind", "person");
+        mapping.putObject("externalId").put("source", source).put("column", "number");
+        ArrayNode fields = mapping.putArray("fields");
+        for (String column : Workbook.COLUMNS.subList(1, Workbook.COLUMNS.size())) {
+            ObjectNode field = fields.addObject().put("field", column.equals("born") ? "birthDate" : column);
+            field.put("column", column);
+            if (column.equals("born")) {
+                field.put("dateFormat", "yyyy-MM-dd");
+            }
+        }
+        return body.toString();
+    }
+
+    static String export() {
+        ObjectNode body = JSON.createObjectNode().put("format", "xlsx").put("purpose", "service");
+        List.of("number", "name", "birthDate", "gender", "phone", "email", "address", "tier", "lifecycle", "createdAt")
+                .forEach(body.putArray("columns")::add);
+        return body.toString();
+    }
+
+    static String head(String username, String branch) {
+        ObjectNode body = JSON.createObjectNode()
+                .put("username", username)
+                .put("name", "导出")
+                .put("branchId", branch);
+        body.putArray("roles").add("branch-head");
+        return body.toString();
+    }
+
+    static String newPassword(String current, String next) {
+        return body("currentPassword", current, "newPassword", next);
     }
 
     /** Searches show pages of 20. */
