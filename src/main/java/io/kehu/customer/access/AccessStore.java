@@ -10,7 +10,7 @@ import io.vertx.sqlclient.RowSet;
 import java.time.OffsetDateTime;
 import java.util.UUID;
 
-/** SQL of who looked at a customer's record. */
+/** SQL of who looked at a customer's record, or took it out in a file of many. */
 final class AccessStore {
     /** A look in full stands in both logs: the audit knows why, so it is shown from there. */
     private static final String LOOKS = """
@@ -25,6 +25,9 @@ final class AccessStore {
                 SELECT a.at, a.request_id, CASE a.kind WHEN 'unmask' THEN 'viewed-in-full' ELSE 'exported' END, a.operation,
                        a.purpose, a.actor, a.object_id
                 FROM kehu.audit_readable a WHERE a.kind IN ('unmask', 'export') AND a.code IS NULL
+                UNION ALL
+                SELECT e.at, 'export ' || e.id, 'exported', 'createExport', e.purpose, e.maker_id, e.customer_id
+                FROM customer.exported_customer e
             ) x LEFT JOIN iam.staff_of_record s ON s.id = x.subject
             """;
 

@@ -37,6 +37,7 @@ final class ExportFile implements ExportWork.Pieces {
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     private final @Nullable Archive archive;
     private final RowWriter writer;
+    private final ExportStore.Seqs seqs = new ExportStore.Seqs();
     private long after;
     private long rows;
     private boolean begun;
@@ -68,6 +69,11 @@ final class ExportFile implements ExportWork.Pieces {
     @Override
     public long rows() {
         return rows;
+    }
+
+    @Override
+    public ExportStore.Seqs seqs() {
+        return seqs;
     }
 
     @Override
@@ -120,6 +126,7 @@ final class ExportFile implements ExportWork.Pieces {
             columns.forEach(column -> cells.add(column.of(shown)));
             writer.row(cells);
             after = customer.seq();
+            seqs.add(after);
         }
         rows += page.size();
         last = page.size() < pageRows;

@@ -24,6 +24,8 @@ import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.UUID;
@@ -66,6 +68,14 @@ final class ExportStore {
     private static final String FILE = """
             INSERT INTO customer.export_file (export_id, blob_id, rows, suppressed, size, sha256, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, kehu.now() + make_interval(hours => $7))""";
+    private static final String IN_IT = """
+            INSERT INTO customer.exported (export_id, part, seqs)
+            SELECT $1, $4::int + ((r.ord - 1) / 1000)::int, range_agg(int8range(r.first, r.behind))
+            FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY r(first, behind, ord) GROUP BY 2""";
+    private static final int ROW_RANGES = 1_000;
+    /** Ranges of one statement, a multiple of those of a row: some megabyte. */
+    private static final int RANGES = 50_000;
+
     private static final String EXPIRED = """
             SELECT export_id, blob_id FROM customer.export_file
             WHERE blob_id IS NOT NULL AND expires_at <= kehu.now() ORDER BY expires_at LIMIT 100""";
@@ -250,6 +260,60 @@ final class ExportStore {
                 .compose(v -> tx.query(FORGET_SECRET, Tuple.of(export.id())))
                 .compose(v -> tx.query(CORRECT, Tuple.of(export.id(), rows + suppressed - export.counted(), zone)))
                 .mapEmpty();
+    }
+
+    /** Who is in the file. */
+    Future<Void> inIt(Tx tx, UUID export, Seqs seqs) {
+        Future<Void> done = Future.succeededFuture();
+        for (Tuple values : seqs.statements(export)) {
+            done = done.compose(v -> tx.query(IN_IT, values).mapEmpty());
+        }
+        return done;
+    }
+
+    /**
+     * Places in the order of entry, ascending, as ranges: two numbers for each run of neighbours, so 16 MiB for a file of a million
+     * of whom no two are neighbours.
+     */
+    static final class Seqs {
+        /** The first of a range and the one behind its last, in turn. */
+        private long[] bounds = new long[64];
+
+        private int size;
+
+        void add(long seq) {
+            if (size > 0 && bounds[size - 1] >= seq) {
+                if (bounds[size - 1] > seq) {
+                    throw new IllegalArgumentException("out of order");
+                }
+                bounds[size - 1]++;
+                return;
+            }
+            if (size == bounds.length) {
+                bounds = Arrays.copyOf(bounds, 2 * size);
+            }
+            bounds[size++] = seq;
+            bounds[size++] = seq + 1;
+        }
+
+        /** Values of {@link #IN_IT}, in slices. */
+        List<Tuple> statements(UUID export) {
+            List<Tuple> all = new ArrayList<>();
+            for (int from = 0; from < size; from += 2 * RANGES) {
+                Long[] first = new Long[Math.min(RANGES, (size - from) / 2)];
+                Long[] behind = new Long[first.length];
+                for (int i = 0; i < first.length; i++) {
+                    first[i] = bounds[from + 2 * i];
+                    behind[i] = bounds[from + 2 * i + 1];
+                }
+                all.add(Tuple.tuple()
+                        .addUUID(export)
+                        .addArrayOfLong(first)
+                        .addArrayOfLong(behind)
+                        .addInteger(from / 2 / ROW_RANGES));
+            }
+            return all;
+        }
     }
 
     /** Files whose time is over; forgets passwords that have no use on the way. */

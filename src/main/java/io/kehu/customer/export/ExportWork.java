@@ -74,6 +74,11 @@ final class ExportWork {
         /** In the file so far. */
         long rows();
 
+        /** Who is in the file, where it names anybody. */
+        default ExportStore.Seqs seqs() {
+            return new ExportStore.Seqs();
+        }
+
         /** Customers who were left out. */
         default long suppressed() {
             return 0;
@@ -127,6 +132,7 @@ final class ExportWork {
         long rows = written.rows();
         String id = export.id().toString();
         return run.chunk(tx -> store.file(tx, export, made, rows, written.suppressed(), fileHours)
+                .compose(v -> store.inIt(tx, export.id(), written.seqs()))
                 .map(v -> {
                     Event event = Event.of("export.made", export.id(), 1, Export.READ)
                             .within(export.branchId(), export.makerId())

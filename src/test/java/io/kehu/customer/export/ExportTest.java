@@ -314,6 +314,7 @@ class ExportTest {
     void aRunAfterACrashBeginsAnew() {
         String path = done(manager, draft("jsonl", "number, name", ""));
         UUID id = UUID.fromString(path.substring(path.lastIndexOf('/') + 1));
+        kehu.sql("DELETE FROM customer.exported WHERE export_id = ?", id);
         kehu.sql("DELETE FROM customer.export_file WHERE export_id = ?", id);
         kehu.sql("""
                 UPDATE kehu.job SET state = 'running', lease_owner = 'a node that died', lease_until = kehu.now(), ended_at = NULL,
