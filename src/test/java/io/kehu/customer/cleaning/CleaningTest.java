@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,13 +51,17 @@ class CleaningTest {
 
     private static Answer cleaned(Caller who, String action, boolean dryRun, String channel) {
         String path = begun(who, action, dryRun, channel).is(202).header("Location");
+        Answer done = ended(who, path);
+        assertThat(done.at("/state").asText()).as(done.text()).isEqualTo("done");
+        return done;
+    }
+
+    private static Answer ended(Caller who, String path) {
         await().atMost(Duration.ofSeconds(20))
                 .pollInterval(Duration.ofMillis(20))
                 .until(() -> !List.of("waiting", "running")
                         .contains(who.get(path).is(200).at("/state").asText()));
-        Answer done = who.get(path).is(200);
-        assertThat(done.at("/state").asText()).as(done.text()).isEqualTo("done");
-        return done;
+        return who.get(path).is(200);
     }
 
     private static Answer customer(Caller who, String id) {
@@ -119,6 +124,42 @@ class CleaningTest {
         assertThat(done.at("/changed").asInt()).isEqualTo(1);
         assertThat(customer(operator, good).at("/name").asText()).isEqualTo("赵好");
         assertThat(customer(operator, id).at("/name").asText()).isEqualTo("赵　坏");
+    }
+
+    @Test
+    void aCleaningThatIsStoppedKeepsWhatItHasDoneAndTheNextOneDoesTheRest() {
+        int people = 600;
+        StringBuilder csv = new StringBuilder("name\n");
+        for (int i = 0; i < people; i++) {
+            csv.append("孙　停").append(i).append('\n');
+        }
+        String upload = operator.upload(csv.toString().getBytes(StandardCharsets.UTF_8));
+        String entered =
+                operator.post("/v1/imports", """
+                        {"uploadId": "%s", "mapping": {"kind": "person", "fields": [
+                            {"field": "name", "column": "name"}, {"field": "channel", "constant": "branch"}]}}""".formatted(upload)).is(202).header("Location");
+        assertThat(ended(operator, entered).at("/created").asInt()).isEqualTo(people);
+
+        String path = begun(operator, "tidy-text", false, "branch").is(202).header("Location");
+        await().pollInterval(Duration.ofMillis(5))
+                .until(() -> operator.get(path).at("/changed").asInt() > 0);
+        operator.post(path + "/cancel", "").is(200);
+        Answer stopped = ended(operator, path);
+        assertThat(stopped.at("/state").asText()).isEqualTo("cancelled");
+        int changed = stopped.at("/changed").asInt();
+        assertThat(changed).isPositive().isLessThan(people);
+        assertThat(cleanedOf("branch")).isEqualTo(changed);
+        operator.post(path + "/cancel", "").is(409, "job.ended");
+
+        assertThat(cleaned(operator, "tidy-text", false, "branch")
+                        .at("/changed")
+                        .asInt())
+                .isEqualTo(people - changed);
+        assertThat(cleanedOf("branch")).isEqualTo(people);
+    }
+
+    private static long cleanedOf(String channel) {
+        return kehu.<Long>value("SELECT count(*) FROM customer.customer WHERE version = 2 AND channel = ?", channel);
     }
 
     @Test
