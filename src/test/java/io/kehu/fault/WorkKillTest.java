@@ -124,15 +124,14 @@ class WorkKillTest {
             assertThat(lines.subList(0, people)).allMatch(line -> line.contains("张三"));
             assertThat(lines.get(people)).contains("Kehu-Export ");
 
+            Long all = (long) people;
             assertThat(kehu.sql("""
                             SELECT (SELECT sum(rows)::bigint FROM customer.export_quota) AS charged,
                                 (SELECT count(*) FROM customer.export_file) AS files,
                                 (SELECT count(*) FROM customer.exported_customer) AS told,
                                 (SELECT count(*) FROM kehu.blob WHERE purpose = 'customer-export' AND expires_at IS NULL) AS kept,
                                 (SELECT sum(row_count)::bigint FROM kehu.audit WHERE kind = 'bulk' AND object_type = 'export') AS audited"""))
-                    .containsExactly(Map.of(
-                            "charged", (long) people, "files", 1L, "told", (long) people, "kept", 1L, "audited", (long)
-                                    people));
+                    .containsExactly(Map.of("charged", all, "files", 1L, "told", all, "kept", 1L, "audited", all));
         }
     }
 

@@ -100,6 +100,9 @@ final class Big {
                 description = "Cells name texts of a table, as in files that spreadsheets write.")
         private boolean shared;
 
+        @Option(names = "--dry-run", description = "Every row is read and judged, none entered.")
+        private boolean dryRun;
+
         @Option(
                 names = "--source",
                 description = "Of the external ids; one that was used before changes those customers.")
@@ -129,7 +132,7 @@ final class Big {
             who.put(upload, file, TRANSFER);
             double sent = watch.seconds();
             String id = upload.substring(upload.lastIndexOf('/') + 1);
-            String path = who.post(Requests.IMPORTS, Requests.importOf(id, source), 202)
+            String path = who.post(Requests.IMPORTS, Requests.importOf(id, source, dryRun), 202)
                     .location();
             Answer done = target.ended(who, path, watch);
             long read = done.body().path("read").asLong();

@@ -191,8 +191,8 @@ final class Requests {
     }
 
     /** The columns of {@link Workbook}. */
-    static String importOf(String upload, String source) {
-        ObjectNode body = JSON.createObjectNode().put("uploadId", upload);
+    static String importOf(String upload, String source, boolean dryRun) {
+        ObjectNode body = JSON.createObjectNode().put("uploadId", upload).put("dryRun", dryRun);
         ObjectNode mapping = body.putObject("mapping").put("kind", "person");
         mapping.putObject("externalId").put("source", source).put("column", "number");
         ArrayNode fields = mapping.putArray("fields");

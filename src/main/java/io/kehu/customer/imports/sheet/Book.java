@@ -204,7 +204,7 @@ public final class Book implements Closeable {
         return null;
     }
 
-    /** Place in the file, to tell how far it is. */
+    /** How far the sheet is read, from 0 to the size of the file. */
     public long at() {
         return sheet.at();
     }

@@ -195,9 +195,10 @@ final class Zip {
             this.to = from + entry.packed;
         }
 
-        /** Place in the file. */
+        /** How far the entry is read, as a part of the whole file: of its bytes, not of those before and behind. */
         long at() {
-            return from - inflater.getRemaining();
+            long left = to - from + inflater.getRemaining();
+            return entry.packed == 0 ? bytes.size() : (long) ((1 - (double) left / entry.packed) * bytes.size());
         }
 
         /** From here on at most so many bytes until the next call: what the reader holds at a time. */

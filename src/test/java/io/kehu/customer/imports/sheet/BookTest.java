@@ -68,6 +68,27 @@ class BookTest {
         assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(MAX_ALLOCATED);
     }
 
+    /** Texts stand behind the sheet, and are read before it. */
+    @Test
+    void howFarItIsReadsFromNothingToTheWholeFile() throws IOException {
+        StringBuilder sheet = new StringBuilder();
+        String[] texts = new String[20_000];
+        for (int i = 0; i < texts.length; i++) {
+            sheet.append("<row><c t='s'><v>").append(i).append("</v></c></row>");
+            texts[i] = "<si><t>" + i * 7919L + "</t></si>";
+        }
+        byte[] file = new Workbook().sheet(sheet.toString()).texts(texts).bytes();
+        try (Book book = Book.open(of(file))) {
+            book.next();
+            assertThat(book.at()).isLessThan(file.length / 2);
+            for (int i = 1; i < texts.length; i++) {
+                book.next();
+            }
+            assertThat(book.next()).isNull();
+            assertThat(book.at()).isEqualTo(file.length);
+        }
+    }
+
     // ---- what cells say
 
     @Test
