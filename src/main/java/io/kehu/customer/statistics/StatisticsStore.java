@@ -30,36 +30,42 @@ final class StatisticsStore {
     /** The dimension of all together. */
     static final String ALL = "all";
 
+    /** The month in which the first customer of all was entered, by the bank's clocks. */
+    private static final String FIRST_MONTH =
+            "date_trunc('month', (SELECT min(f.created_at) FROM customer.customer f) AT TIME ZONE @zone::text)";
+
+    /** Which month it is that somebody was entered in, the first being 1. */
+    private static final String MONTH = "width_bucket(c.created_at, ARRAY(SELECT m AT TIME ZONE @zone::text FROM"
+            + " generate_series(" + FIRST_MONTH + ", @today::date::timestamp, interval '1 month') AS m))";
+
+    private static final String WEALTH = "width_bucket(c.assets, ARRAY[50000, 500000, 6000000]::numeric[])";
+
     /**
-     * By what is counted: the name and an expression over customer.customer c; @today and @zone stand for those of the bank.
-     * Those in one map are grouped together first, by several processes where there are many customers: few enough at a time
-     * that their combinations are few as well.
+     * By what is counted, in lists of those that are grouped together first, by several processes where there are many customers:
+     * few enough at a time that their combinations are few as well. Each list costs one pass, and most of a pass is reading; the
+     * place in a sorted array costs a fifth of a CASE of intervals or of a date_trunc.
      */
-    private static final List<Map<String, String>> DIMENSIONS = List.of(
-            dimensions(
-                    "kind",
-                    "c.kind",
-                    "tier",
-                    "c.tier",
-                    "lifecycle",
-                    "c.lifecycle",
-                    "risk",
-                    "c.risk",
-                    "gender",
-                    "c.gender"),
-            dimensions(
-                    "age", """
-                    CASE WHEN c.birth_date > @today::date - interval '18 years' THEN '0-17'
-                         WHEN c.birth_date > @today::date - interval '25 years' THEN '18-24'
-                         WHEN c.birth_date > @today::date - interval '35 years' THEN '25-34'
-                         WHEN c.birth_date > @today::date - interval '45 years' THEN '35-44'
-                         WHEN c.birth_date > @today::date - interval '55 years' THEN '45-54'
-                         WHEN c.birth_date > @today::date - interval '65 years' THEN '55-64'
-                         WHEN c.birth_date IS NOT NULL THEN '65-' END""", "value", """
-                    CASE WHEN c.assets < 50000 THEN '0-50000' WHEN c.assets < 500000 THEN '50000-500000'
-                         WHEN c.assets < 6000000 THEN '500000-6000000' WHEN c.assets IS NOT NULL THEN '6000000-' END""", "entered", "date_trunc('month', c.created_at AT TIME ZONE @zone::text)"),
-            dimensions("province", "left(c.region_code, 2)", "industry", "left(c.industry, 1)"),
-            dimensions("branch", "c.branch_id", "manager", "c.manager_id"));
+    private static final List<List<Dimension>> DIMENSIONS = List.of(
+            List.of(
+                    Dimension.of("kind", "c.kind"),
+                    Dimension.of("tier", "c.tier"),
+                    Dimension.of("lifecycle", "c.lifecycle"),
+                    Dimension.of("risk", "c.risk"),
+                    Dimension.of("gender", "c.gender"),
+                    ages(18, 25, 35, 45, 55, 65),
+                    new Dimension(
+                            "value",
+                            List.of(WEALTH),
+                            "(ARRAY['0-50000', '50000-500000', '500000-6000000', '6000000-'])[" + WEALTH + " + 1]")),
+            List.of(
+                    Dimension.of("province", "left(c.region_code, 2)"),
+                    Dimension.of("industry", "left(c.industry, 1)"),
+                    Dimension.of("branch", "c.branch_id"),
+                    Dimension.of("manager", "c.manager_id"),
+                    new Dimension(
+                            "entered",
+                            List.of(MONTH),
+                            "to_char(" + FIRST_MONTH + " + (" + MONTH + " - 1) * interval '1 month', 'YYYY-MM')")));
 
     /** Of those who are lost: when they went, and why. Apart, because only they have a row to join. */
     private static final String CHURN = """
@@ -106,57 +112,89 @@ final class StatisticsStore {
      */
     record Count(@Nullable String value, long customers, BigDecimal assets) {}
 
+    /**
+     * One thing to count by.
+     *
+     * @param groups expressions over customer.customer c, with the placeholders @today and @zone of the bank
+     * @param value what a group is called, an expression over these expressions
+     */
+    private record Dimension(String name, List<String> groups, String value) {
+        static Dimension of(String name, String column) {
+            return new Dimension(name, List.of(column), column + "::text");
+        }
+    }
+
     /** Counts by dimension, the largest first, and of when they are. */
     record Counts(OffsetDateTime at, Map<String, List<Count>> by) {}
 
-    private static Map<String, String> dimensions(String... namesAndExpressions) {
-        Map<String, String> dimensions = new LinkedHashMap<>();
-        for (int i = 0; i < namesAndExpressions.length; i += 2) {
-            dimensions.put(namesAndExpressions[i], namesAndExpressions[i + 1]);
+    /** By age, as booleans, because the planner knows how few groups these make; of dates it would expect thousands. */
+    private static Dimension ages(int... bounds) {
+        List<String> groups = new ArrayList<>();
+        StringBuilder value = new StringBuilder("CASE");
+        int from = 0;
+        for (int bound : bounds) {
+            String younger = "(c.birth_date > (@today::date - interval '" + bound + " years')::date)";
+            groups.add(younger);
+            value.append(" WHEN ").append(younger).append(" THEN '" + from + "-" + (bound - 1) + "'");
+            from = bound;
         }
-        return dimensions;
+        String oldest = groups.get(groups.size() - 1);
+        value.append(" WHEN NOT ").append(oldest).append(" THEN '" + from + "-' END");
+        return new Dimension("age", groups, value.toString());
     }
 
-    /** A count of customers: rows of (branch), dimension, value, customers, assets. */
+    /**
+     * A count of customers: rows of (branch), dimension, value, customers, assets. MATERIALIZED makes the planner share out each
+     * pass among processes, and not the passes.
+     */
     private static String pass(String where, boolean byBranch, String today, String zone) {
+        List<String> passes = new ArrayList<>();
         List<String> parts = new ArrayList<>();
-        for (Map<String, String> dimensions : DIMENSIONS) {
-            parts.add(part(dimensions, where, byBranch));
+        for (List<Dimension> dimensions : DIMENSIONS) {
+            String name = "p" + passes.size();
+            passes.add(name + " AS MATERIALIZED (" + grouped(dimensions, where, byBranch) + ")");
+            parts.add(part(name, dimensions, byBranch, parts.isEmpty()));
         }
-        parts.add("SELECT " + (byBranch ? "c.branch_id AS own_branch, " : "") + "'" + ALL
-                + "' AS dimension, NULL AS value,"
-                + " count(*) AS customers, coalesce(sum(c.assets), 0) AS assets FROM customer.customer c " + where
-                + (byBranch ? " GROUP BY c.branch_id" : ""));
         parts.add(CHURN.formatted(byBranch ? "c.branch_id AS own_branch," : "", where, byBranch ? "c.branch_id," : ""));
-        return String.join(" UNION ALL ", parts).replace("@today", today).replace("@zone", zone);
+        return ("WITH " + String.join(", ", passes) + " " + String.join(" UNION ALL ", parts))
+                .replace("@today", today)
+                .replace("@zone", zone);
     }
 
-    private static String part(Map<String, String> dimensions, String where, boolean byBranch) {
+    private static String grouped(List<Dimension> dimensions, String where, boolean byBranch) {
         List<String> columns = new ArrayList<>();
         List<String> groups = new ArrayList<>();
+        if (byBranch) {
+            columns.add("c.branch_id AS own_branch");
+            groups.add("c.branch_id");
+        }
+        for (Dimension dimension : dimensions) {
+            columns.add(dimension.value + " AS " + dimension.name);
+            groups.addAll(dimension.groups);
+        }
+        return "SELECT " + String.join(", ", columns) + ", count(*) AS customers, coalesce(sum(c.assets), 0) AS assets"
+                + " FROM customer.customer c " + where + " GROUP BY " + String.join(", ", groups);
+    }
+
+    /** @param all whether to count all together too */
+    private static String part(String name, List<Dimension> dimensions, boolean byBranch, boolean all) {
         List<String> sets = new ArrayList<>();
-        StringBuilder name = new StringBuilder("CASE");
+        StringBuilder dimensionNow = new StringBuilder("CASE");
         StringBuilder value = new StringBuilder("CASE");
-        String branch = byBranch ? "p.own_branch, " : "";
-        dimensions.forEach((dimension, expression) -> {
-            columns.add(expression + " AS " + dimension);
-            groups.add(Integer.toString(columns.size() + (byBranch ? 1 : 0)));
-            sets.add("(" + branch + "p." + dimension + ")");
-            String counted = " WHEN grouping(p." + dimension + ") = 0 THEN ";
-            name.append(counted).append("'").append(dimension).append("'");
-            value.append(counted)
-                    .append(
-                            dimension.equals("entered")
-                                    ? "to_char(p.entered, 'YYYY-MM')"
-                                    : "p." + dimension + "::text");
-        });
-        return "SELECT " + branch + name + " END AS dimension, " + value + " END AS value,"
-                + " sum(p.customers)::bigint AS customers, sum(p.assets) AS assets FROM (SELECT "
-                + (byBranch ? "c.branch_id AS own_branch, " : "") + String.join(", ", columns)
-                + ", count(*) AS customers, coalesce(sum(c.assets), 0) AS assets FROM customer.customer c " + where
-                + " GROUP BY "
-                + (byBranch ? "1, " : "") + String.join(", ", groups) + ") p GROUP BY GROUPING SETS ("
-                + String.join(", ", sets) + ")";
+        if (all) {
+            sets.add(byBranch ? "(p.own_branch)" : "()");
+        }
+        for (Dimension dimension : dimensions) {
+            sets.add("(" + (byBranch ? "p.own_branch, " : "") + "p." + dimension.name + ")");
+            String counted = " WHEN grouping(p." + dimension.name + ") = 0 THEN ";
+            dimensionNow.append(counted).append("'" + dimension.name + "'");
+            value.append(counted).append("p." + dimension.name);
+        }
+        return "SELECT " + (byBranch ? "p.own_branch, " : "") + dimensionNow + " ELSE '" + ALL + "' END AS dimension, "
+                + value + " END AS value,"
+                + " coalesce(sum(p.customers), 0)::bigint AS customers, coalesce(sum(p.assets), 0) AS assets FROM "
+                + name
+                + " p GROUP BY GROUPING SETS (" + String.join(", ", sets) + ")";
     }
 
     /** Makes the numbers of branches anew where customers have changed since; of two nodes one does it. */

@@ -7,6 +7,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import java.time.LocalDate;
+import java.time.YearMonth;
+import java.time.ZoneId;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -96,6 +100,35 @@ class StatisticsTest {
         assertThat(by(numbers, "entered").values()).containsExactly(3);
         assertThat(by(numbers, "lost").values().stream().mapToInt(n -> n).sum()).isEqualTo(2);
         assertThat(manager.post(PATH, filter).is(200).at("/customers").asInt()).isEqualTo(1);
+    }
+
+    @Test
+    void anAgeBeginsOnTheBirthday() {
+        LocalDate today = LocalDate.now(ZoneId.of("Asia/Shanghai"));
+        UUID apart = kehu.branch(kehu.headOffice(), "AGES");
+        Caller clerk = kehu.signIn(kehu.staff(apart, "branch-head"));
+        for (LocalDate born : List.of(
+                today.minusYears(18),
+                today.minusYears(18).plusDays(1),
+                today.minusYears(65),
+                today.minusYears(65).plusDays(1))) {
+            customer(clerk, "\"birthDate\": \"" + born + "\"");
+        }
+        Answer numbers = clerk.post(PATH, "{\"filter\": {\"field\": \"kind\", \"is\": \"person\"}}")
+                .is(200);
+        assertThat(by(numbers, "age")).isEqualTo(Map.of("18-24", 1, "0-17", 1, "65-", 1, "55-64", 1));
+        assertThat(by(numbers, "entered"))
+                .as("counted by the bank's months")
+                .isEqualTo(Map.of(YearMonth.from(today).toString(), 4));
+    }
+
+    @Test
+    void nobodyIsCountedWhereNobodyFits() {
+        Answer none = head.post(PATH, "{\"filter\": {\"field\": \"assets\", \"from\": \"99999999999\"}}")
+                .is(200);
+        assertThat(none.at("/customers").asInt(-1)).isZero();
+        assertThat(none.at("/assets").asText()).isEqualTo("0");
+        assertThat(by(none, "tier")).isEmpty();
     }
 
     @Test
