@@ -182,7 +182,13 @@ public final class Passwords {
         return Math.max(turn - now, 0);
     }
 
+    /**
+     * Whoever signs in can wait, so that nobody else has to: the JVM maps the lowest priority to one of the system only with
+     * {@code -XX:ThreadPriorityPolicy=1 -XX:JavaPriority1_To_OSPriority=19}.
+     */
+    @SuppressWarnings("ThreadPriorityCheck") // nothing is right or wrong by it, only sooner or later
     private <T> T withGenerator(Function<Argon2id, T> work) throws InterruptedException {
+        Thread.currentThread().setPriority(Thread.MIN_PRIORITY);
         Argon2id generator = generators.take();
         try {
             return work.apply(generator);

@@ -122,6 +122,14 @@ class PasswordsTest {
     }
 
     @Test
+    void hashingGivesWayToAllOtherWork() {
+        await(passwords.hash("wait for me"));
+        assertThat(Thread.getAllStackTraces().keySet())
+                .filteredOn(thread -> thread.getName().startsWith("kehu-passwords-"))
+                .anySatisfy(thread -> assertThat(thread.getPriority()).isEqualTo(Thread.MIN_PRIORITY));
+    }
+
+    @Test
     void aFullQueueSaysSoBeforeAnythingIsAskedOfIt() {
         Passwords narrow = new Passwords(vertx, new Passwords.Options(1_024, 1, 1, 1));
         assertThat(narrow.full()).isFalse();
