@@ -898,6 +898,15 @@ class AuthorizationMatrixTest {
                 (cast, relation) ->
                         new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/overview"));
         fixtures.put(
+                "getCustomerProfile",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/profile"));
+        fixtures.put(
+                "changeCustomerProfile",
+                (cast, relation) -> new Request(
+                                "/v1/customers/" + customerOf(cast.people.get(relation)) + "/profile",
+                                "{\"cashFlow\": {\"monthlyIncome\": \"100\"}}")
+                        .ifMatch("0"));
+        fixtures.put(
                 "getCustomerOverview@finance",
                 (cast, relation) -> new Request(
                                 "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/overview")
