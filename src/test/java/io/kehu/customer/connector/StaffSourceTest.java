@@ -121,6 +121,18 @@ class StaffSourceTest {
         delivers(core, row("20", "孙核心", ", \"job\": \"20000\""), 1, 1);
         assertThat(shown(path, "occupation")).isEqualTo("20000");
         assertThat(shown(path, "name")).isEqualTo("孙改名");
+        Answer sources = operator.get(path + "/sources").is(200);
+        assertThat(sources.at("/items").findValuesAsText("field")).containsExactly("name", "occupation");
+        assertThat(sources.at("/items").findValuesAsText("source")).containsExactly("staff", "core-banking");
+        // What somebody lets go, the next to speak of it may change.
+        operator.send("DELETE", path + "/sources/name", (String) null).is(204);
+        operator.send("DELETE", path + "/sources/name", (String) null).is(204);
+        operator.send("DELETE", path + "/sources/number", (String) null).is(400);
+        delivers(core, row("20", "孙核心", ", \"job\": \"20000\""), 1, 0);
+        assertThat(shown(path, "name")).isEqualTo("孙核心");
+        kehu.signIn(kehu.staff(kehu.branch(kehu.headOffice(), "SOUTH"), "operator"))
+                .send("DELETE", path + "/sources/name", (String) null)
+                .is(404, "customer.notFound");
     }
 
     @Test
