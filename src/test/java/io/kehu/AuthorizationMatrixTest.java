@@ -623,6 +623,25 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request(
                                 "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/versions")
                         .mustShow("annualIncome"));
+        fixtures.put(
+                "getCustomerSources",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/sources"));
+        fixtures.put("getCustomerSources@finance", (cast, relation) -> {
+            UUID customer = customerOf(cast.people.get(Relation.OWN));
+            kehu.sql(
+                    "INSERT INTO customer.field_source (id, customer_id, field, source)"
+                            + " VALUES (uuidv7(), ?, 'annualIncome', 'staff') ON CONFLICT DO NOTHING",
+                    customer);
+            return new Request("/v1/customers/" + customer + "/sources").mustShow("annualIncome");
+        });
+        fixtures.put(
+                "releaseCustomerField@finance",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/sources/assets"));
+        fixtures.put(
+                "releaseCustomerField",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/sources/tier"));
         fixtures.put("restoreCustomerVersion", (cast, relation) -> restore(cast, relation, "tier"));
         fixtures.put("restoreCustomerVersion@finance", (cast, relation) -> restore(cast, Relation.OWN, "assets"));
     }

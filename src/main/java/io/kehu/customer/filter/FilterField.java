@@ -1,6 +1,7 @@
 package io.kehu.customer.filter;
 
 import io.kehu.customer.Fact;
+import io.kehu.sql.Where;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -79,6 +80,20 @@ public record FilterField(
                 : AMOUNTS.contains(name) ? Kind.AMOUNT : name.equals("regionCode") ? Kind.REGION : Kind.DATE;
         String permission = AMOUNTS.contains(name) ? "customer:finance" : null;
         return new FilterField(name, kind, "c." + fact.column(), fact.column(), permission);
+    }
+
+    /** What a {@code customer.customer c} has there, as an array of texts in the form of the contract; empty for nothing. */
+    public String values(Where where, Moment moment) {
+        String text = switch (kind) {
+            case TAG -> null;
+            case AGE -> where.bound("extract(year FROM age(?::date, " + sql + "))::int::text", moment.today());
+            case INSTANT -> "to_char(" + sql + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+            default -> sql + "::text";
+        };
+        return text == null
+                ? "ARRAY(SELECT DISTINCT t.code FROM customer.tag_current t"
+                        + " WHERE t.customer_id IN (SELECT customer.sides(" + sql + ")) ORDER BY t.code)"
+                : "array_remove(ARRAY[" + text + "], NULL)";
     }
 
     static @Nullable FilterField named(String name) {

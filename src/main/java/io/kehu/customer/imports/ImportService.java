@@ -68,7 +68,7 @@ final class ImportService {
 
     /**
      * Takes an upload over and asks for the job. Problems: blob.notClaimable, customer.fieldForbidden,
-     * customer.branchUnknown, customer.managerUnknown.
+     * customer.sourceReserved, customer.branchUnknown, customer.managerUnknown.
      */
     Future<Reply> create(Call call) {
         ObjectNode body = call.json();
