@@ -137,13 +137,9 @@ record QualityRule(
         return column;
     }
 
-    /** As much of a code as the dictionary has: regions whole, divisions (or their section alone), sub-major groups. */
+    /** As much of a code as the dictionary has: of occupations sub-major groups, of others the whole. */
     private String known(String column) {
-        return switch (String.valueOf(other)) {
-            case "regions" -> column;
-            case "industries" -> "left(" + column + ", 3)";
-            default -> "rpad(left(" + column + ", 3), 5, '0')";
-        };
+        return "occupations".equals(other) ? "rpad(left(" + column + ", 3), 5, '0')" : column;
     }
 
     void toJson(JsonGenerator json) throws IOException {

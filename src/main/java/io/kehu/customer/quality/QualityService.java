@@ -71,6 +71,20 @@ final class QualityService {
                 : Future.succeededFuture(Reply.ok(found::toJson).etag(found.version()));
     }
 
+    /** Problems: dictionary.notFound, request.cursorInvalid. */
+    Future<Reply> entries(Call call) {
+        Page page = Page.of(call, mac);
+        Dictionary found = Dictionary.of(call.text("dictionaryCode", ""));
+        if (found == null) {
+            return Future.failedFuture(Problem.of("dictionary.notFound"));
+        }
+        String after = page.after().isEmpty() ? "" : page.after().get(0);
+        List<Dictionary.Entry> entries =
+                found.select(call.text("parent"), call.integer("level", 0), call.text("search"), after, page.fetch());
+        return Future.succeededFuture(Reply.ok(page.write(
+                entries, entries.size(), entry -> List.of(entry.code()), (json, entry) -> entry.toJson(json))));
+    }
+
     Future<Reply> rules(Call call) {
         return store.rules(call)
                 .map(rules -> Reply.ok(json -> {

@@ -18,6 +18,7 @@ public final class QualityVerticle implements Domain {
         return Operations.at("customer.quality")
                 .on("listDictionaries", service::dictionaries)
                 .on("getDictionary", service::dictionary)
+                .on("listDictionaryEntries", service::entries)
                 .on("listQualityRules", service::rules)
                 .on("createQualityRule", service::createRule)
                 .on("changeQualityRule", service::changeRule)

@@ -168,7 +168,14 @@ class QualityTest {
             }
             assertThat(codes).hasSize(head.get("size").asInt());
         }
-        assertThat(Dictionary.codes("industries")).hasSize(117).contains("A", "J66", "T97");
+        assertThat(Dictionary.codes("industries"))
+                .hasSize(20 + 97 + 473 + 1381)
+                .contains("A", "J66", "J662", "J6621", "T97", "T9700");
+        assertThat(Dictionary.INDUSTRIES.entries().values()).allSatisfy(entry -> {
+            assertThat(entry.code()).hasSize(entry.level() == 1 ? 1 : entry.level() + 1);
+            assertThat(entry.parent() == null ? "" : entry.code())
+                    .startsWith(String.valueOf(entry.parent() == null ? "" : entry.parent()));
+        });
         assertThat(Dictionary.codes("occupations")).hasSize(8 + 75).contains("1", "8", "20500");
         // 34 of provinces' rank, 333 of prefectures', and counties.
         List<String> regions = List.of(Dictionary.codes("regions"));
@@ -179,6 +186,57 @@ class QualityTest {
         Answer again = north.get("/v1/dictionaries/regions");
         north.get("/v1/dictionaries/regions", "If-None-Match", again.etag()).is(304);
         kehu.anonymous().get("/v1/dictionaries").is(401);
+    }
+
+    @Test
+    void whoChoosesACodePagesThroughWhatIsBelowAnotherOrLooksForItsName() {
+        String path = "/v1/dictionaries/industries/entries";
+        List<String> groups = new ArrayList<>();
+        String next = "";
+        do {
+            Answer page = north.get(path + "?parent=J66&limit=2" + next).is(200);
+            page.at("/items").forEach(entry -> groups.add(entry.get("code").asText()));
+            next = page.at("/next").isNull()
+                    ? ""
+                    : "&cursor=" + page.at("/next").asText();
+        } while (!next.isEmpty());
+        assertThat(groups).containsExactly("J661", "J662", "J663", "J664", "J665");
+        Answer bank = north.get(path + "?level=4&search=%E5%95%86%E4%B8%9A%E9%93%B6%E8%A1%8C")
+                .is(200);
+        assertThat(bank.at("/items")).hasSize(1);
+        assertThat(bank.at("/items/0/code").asText()).isEqualTo("J6621");
+        assertThat(bank.at("/items/0/parent").asText()).isEqualTo("J662");
+        assertThat(north.get(path + "?level=1&limit=100").is(200).at("/items")).hasSize(20);
+        assertThat(north.get(path + "?search=a01&limit=2")
+                        .is(200)
+                        .at("/items/0/code")
+                        .asText())
+                .isEqualTo("A01");
+        north.get("/v1/dictionaries/regions/entries?cursor=abc").is(400, "request.cursorInvalid");
+        north.get("/v1/dictionaries/planets/entries").is(400);
+    }
+
+    @Test
+    void anIndustryIsKnownDownToItsClassAndCountsForAllAboveIt() {
+        String bank = north.post("/v1/customers", """
+                        {"kind": "organisation", "name": "质量银行", "industry": "J6621", "foundedOn": "2001-01-01", "regionCode": "310115"}""").is(201).at("/id").asText();
+        assertThat(failed(quality(north, bank).is(200).at("/issues"))).doesNotContain("industry-unknown");
+        for (String above : List.of("J", "J66", "J662", "J6621")) {
+            assertThat(foundBy(above)).as(above).contains(bank);
+        }
+        assertThat(foundBy("J67")).doesNotContain(bank);
+        assertThat(foundBy("J6622")).doesNotContain(bank);
+        kehu.sql("UPDATE customer.customer SET industry = 'J6628' WHERE id = ?", UUID.fromString(bank));
+        assertThat(failed(quality(north, bank).is(200).at("/issues"))).contains("industry-unknown");
+    }
+
+    private static List<String> foundBy(String industry) {
+        List<String> found = new ArrayList<>();
+        north.post("/v1/customers/search", "{\"filter\": {\"field\": \"industry\", \"is\": \"" + industry + "\"}}")
+                .is(200)
+                .at("/items")
+                .forEach(item -> found.add(item.get("id").asText()));
+        return found;
     }
 
     @Test
