@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -53,6 +54,8 @@ public record Dictionary(
         }
     }
 
+    private static final Pattern BLANKS = Pattern.compile("[\\s\\p{Zs}]+");
+
     public static final Dictionary REGIONS = read("regions", 1, "GB/T 2260", "Administrative regions", "行政区划");
     public static final Dictionary INDUSTRIES = read("industries", 2, "GB/T 4754-2017", "Industries", "国民经济行业分类");
     public static final Dictionary OCCUPATIONS = read("occupations", 1, "GB/T 6565-2015", "Occupations", "职业分类");
@@ -68,6 +71,34 @@ public record Dictionary(
                 code.equals("occupations")
                         ? (given.substring(0, Math.min(3, given.length())) + "00000").substring(0, 5)
                         : given);
+    }
+
+    /** What people choose a code by: the code, a blank, and its name; of a region behind the names of those above it. */
+    public List<String> labels() {
+        return entries.values().stream().map(this::label).toList();
+    }
+
+    private String label(Entry entry) {
+        StringBuilder name = new StringBuilder(entry.nameZh);
+        if (code.equals("regions")) {
+            for (Entry above = above(entry); above != null; above = above(above)) {
+                name.insert(0, above.nameZh);
+            }
+        }
+        return name.insert(0, entry.code + ' ').toString();
+    }
+
+    private @Nullable Entry above(Entry entry) {
+        return entry.parent == null ? null : entries.get(entry.parent);
+    }
+
+    /** The code of a text that was chosen by {@link #labels()}, or of a code with its own name alone; any other text as it is. */
+    public String chosen(String text) {
+        List<String> parts = BLANKS.splitAsStream(text).toList();
+        Entry entry = parts.size() == 2 ? entries.get(parts.get(0)) : null;
+        boolean named = entry != null
+                && (entry.nameZh.equals(parts.get(1)) || label(entry).equals(entry.code + ' ' + parts.get(1)));
+        return named ? parts.get(0) : text;
     }
 
     /** All its codes. */
