@@ -1,6 +1,8 @@
 package io.kehu.customer.quality;
 
 import io.kehu.bus.Operations;
+import io.kehu.customer.CustomerSeals;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -13,6 +15,7 @@ public final class QualityVerticle implements Domain {
                 kernel.database(),
                 new QualityStore(kernel.database(), kernel.clock(), ZoneId.of(kernel.text("zone"))),
                 Dictionary.ALL,
+                new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())),
                 kernel.number("quality.keptSeconds"),
                 kernel::cursorMac);
         return Operations.at("customer.quality")

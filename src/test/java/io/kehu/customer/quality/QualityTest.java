@@ -264,6 +264,80 @@ class QualityTest {
         risk.patch(made.header("Location"), made.etag(), "{\"enabled\": false}").is(200);
     }
 
+    private static String format(String code, String field, String patterns) {
+        return "{\"code\": \"" + code + "\", \"weight\": 10, \"format\": {" + field + ", \"patterns\": [" + patterns
+                + "]}}";
+    }
+
+    @Test
+    void aBankSaysWhatACodeLooksLikeAndFindsWhatLooksOtherwise() {
+        String code = "industry-by-class";
+        String rule = format(code, "\"field\": \"industry\"", "\"A9{4}\", \"\\\\T9*\"");
+        north.post("/v1/quality/rules", rule).is(403);
+        Answer made = risk.post("/v1/quality/rules", rule).is(201);
+        assertThat(made.at("/kind").asText()).isEqualTo("format");
+        assertThat(made.at("/patterns/1").asText()).isEqualTo("\\T9*");
+        String company = "{\"kind\": \"organisation\", \"name\": \"何格式厂\", \"industry\": \"%s\"}";
+        String section = north.post("/v1/customers", company.formatted("C39"))
+                .is(201)
+                .at("/id")
+                .asText();
+        String cls = north.post("/v1/customers", company.replace("格式", "样式").formatted("C3911"))
+                .is(201)
+                .at("/id")
+                .asText();
+        String bare = aCustomer(north, "");
+        assertThat(failed(quality(north, section).is(200).at("/issues"))).contains(code);
+        assertThat(failed(quality(north, cls).is(200).at("/issues"))).doesNotContain(code);
+        assertThat(issues(north, "&rule=" + code)).contains(section).doesNotContain(cls, bare);
+        assertThat(issues(south, "&rule=" + code)).doesNotContain(section);
+        assertThat(failing(summary(north), code)).isEqualTo(1);
+        risk.patch(made.header("Location"), made.etag(), "{\"enabled\": false}").is(200);
+    }
+
+    @Test
+    void theFormatOfWhatIsSealedIsHeldAgainstOneRecordAndTellsOnlyItsShape() {
+        String code = "passport-shape";
+        String field = "\"field\": \"document\", \"documentType\": \"passport\"";
+        Answer made = risk.post("/v1/quality/rules", format(code, field, "\"A9{8}\", \"AA9{7}\""))
+                .is(201);
+        String passport = ", \"documents\": [{\"type\": \"passport\", \"number\": \"%s\"}]";
+        String good = aCustomer(north, passport.formatted("E12345678"));
+        String odd = aCustomer(north, passport.formatted("1234X5678"));
+        assertThat(failed(quality(north, good).is(200).at("/issues"))).doesNotContain(code);
+        Answer found = quality(north, odd).is(200);
+        assertThat(failed(found.at("/issues"))).contains(code);
+        assertThat(found.text()).doesNotContain("1234X5678");
+        quality(south, odd).is(404, "customer.notFound");
+        north.get("/v1/quality/issues?rule=" + code).is(422, "quality.ruleOfRecord");
+        assertThat(summary(north).text()).doesNotContain(code);
+        kehu.sql("DELETE FROM kehu.data_key WHERE subject_id = ?", UUID.fromString(odd));
+        assertThat(failed(quality(north, odd).is(200).at("/issues"))).doesNotContain(code);
+        risk.patch(made.header("Location"), made.etag(), "{\"enabled\": false}").is(200);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "\"field\": \"industry\" | \"A9{4\" | /format/patterns/0 | field.noPattern | 3",
+                "\"field\": \"industry\" | \"A9\", \"9{0}\" | /format/patterns/1 | field.noPattern | 2",
+                "\"field\": \"industry\" | \"9{61}\" | /format/patterns/0 | field.noPattern | 2",
+                "\"field\": \"industry\" | \"******\" | /format/patterns/0 | field.noPattern | 6",
+                "\"field\": \"phone\" | \"+86138*\" | /format/patterns/0 | field.patternTells |",
+                "\"field\": \"document\" | \"A9{8}\" | /format/documentType | field.required |",
+                "\"field\": \"gender\" | \"a\" | /format/field | field.notInList |"
+            })
+    void aPatternThatIsNoneSaysWhereAndWhy(String field, String patterns, String pointer, String code, String where) {
+        Answer refused = risk.post("/v1/quality/rules", format("no-pattern", field, patterns))
+                .is(400, "request.invalid");
+        assertThat(refused.at("/errors/0/pointer").asText()).isEqualTo(pointer);
+        assertThat(refused.at("/errors/0/code").asText()).isEqualTo(code);
+        if (where != null) {
+            assertThat(refused.at("/errors/0/detail").asText()).contains(where);
+        }
+    }
+
     private static long failing(Answer summary, String code) {
         for (JsonNode rule : summary.at("/rules")) {
             if (rule.get("rule").asText().equals(code)) {
