@@ -10,6 +10,7 @@ import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Random;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -20,6 +21,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class QualityTest {
+    private static final long SEED = System.nanoTime();
+    private static final String[] PARTS = {
+        "9", "A", "a", "X", "H", "?", "*", "-", "b", "\\9", ".", "+", "(", "]", "$", "9{2}", "X{0,3}", "中"
+    };
+    private static final String SIGNS = "09AZazb-.+(]$中\u3007\uD842\uDFB7 ";
     private static final AtomicInteger NEXT = new AtomicInteger();
 
     private static TestKehu kehu;
@@ -336,6 +342,44 @@ class QualityTest {
         if (where != null) {
             assertThat(refused.at("/errors/0/detail").asText()).contains(where);
         }
+    }
+
+    @Test
+    void theDatabaseAndTheProgramReadAPatternAlike() throws Exception {
+        System.out.println("QualityTest: seed " + SEED);
+        Random random = new Random(SEED);
+        int[] signs = SIGNS.codePoints().toArray();
+        List<String> regexes = new ArrayList<>();
+        List<String> texts = new ArrayList<>();
+        List<Boolean> ours = new ArrayList<>();
+        for (int round = 0; round < 300; round++) {
+            StringBuilder written = new StringBuilder();
+            for (int i = 0; i <= random.nextInt(5); i++) {
+                written.append(PARTS[random.nextInt(PARTS.length)]);
+            }
+            List<TextPattern> patterns = List.of(TextPattern.of(written.toString()), TextPattern.of("99"));
+            for (int i = 0; i < 20; i++) {
+                StringBuilder text = new StringBuilder();
+                for (int j = random.nextInt(6); j > 0; j--) {
+                    text.appendCodePoint(signs[random.nextInt(signs.length)]);
+                }
+                regexes.add(TextPattern.regex(patterns));
+                texts.add(text.toString());
+                ours.add(patterns.stream().anyMatch(pattern -> pattern.fits(text.toString())));
+            }
+        }
+        List<Object> theirs = kehu
+                .sql(
+                        "SELECT t COLLATE \"C\" ~ r AS fits FROM unnest(?::text[], ?::text[]) WITH ORDINALITY u(r, t, n) ORDER BY n",
+                        regexes.toArray(String[]::new),
+                        texts.toArray(String[]::new))
+                .stream()
+                .map(row -> row.get("fits"))
+                .toList();
+        for (int i = 0; i < texts.size(); i++) {
+            assertThat(theirs.get(i)).as(regexes.get(i) + " " + texts.get(i)).isEqualTo(ours.get(i));
+        }
+        assertThat(ours.stream().filter(fits -> fits)).hasSizeGreaterThan(100);
     }
 
     private static long failing(Answer summary, String code) {
