@@ -674,6 +674,9 @@ class AuthorizationMatrixTest {
 
     private static void quality(Map<String, Fixture> fixtures) {
         fixtures.put("getDictionary", (cast, relation) -> new Request("/v1/dictionaries/industries"));
+        fixtures.put(
+                "listDictionaryEntries",
+                (cast, relation) -> new Request("/v1/dictionaries/industries/entries?parent=J66"));
         fixtures.put("createQualityRule", (cast, relation) -> new Request("/v1/quality/rules", """
                         {"code": "matrix", "weight": 1, "condition": {"field": "age", "to": 17}}"""));
         fixtures.put(

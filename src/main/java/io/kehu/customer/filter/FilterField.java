@@ -31,6 +31,8 @@ public record FilterField(
         WORD("is", "in", "known"),
         /** GB/T 2260, of which two or four digits stand for all that begin so: {@code is}, {@code in}, {@code known}. */
         REGION("is", "in", "known"),
+        /** GB/T 4754, of which a section, division or group stands for all that begin so: {@code is}, {@code in}, {@code known}. */
+        INDUSTRY("is", "in", "known"),
         /** A day: {@code from}, {@code to} (both included), {@code known}. */
         DATE("from", "to", "known"),
         /** Full years, today in the bank's zone: {@code from}, {@code to}, {@code known}. */
@@ -55,7 +57,7 @@ public record FilterField(
     }
 
     private static final Set<String> WORDS =
-            Set.of("kind", "lifecycle", "tier", "risk", "gender", "maritalStatus", "occupation", "industry", "channel");
+            Set.of("kind", "lifecycle", "tier", "risk", "gender", "maritalStatus", "occupation", "channel");
 
     private static final Set<String> AMOUNTS = Set.of("annualIncome", "assets", "liabilities");
 
@@ -77,7 +79,13 @@ public record FilterField(
         String name = fact.field();
         Kind kind = WORDS.contains(name)
                 ? Kind.WORD
-                : AMOUNTS.contains(name) ? Kind.AMOUNT : name.equals("regionCode") ? Kind.REGION : Kind.DATE;
+                : AMOUNTS.contains(name)
+                        ? Kind.AMOUNT
+                        : switch (name) {
+                            case "regionCode" -> Kind.REGION;
+                            case "industry" -> Kind.INDUSTRY;
+                            default -> Kind.DATE;
+                        };
         String permission = AMOUNTS.contains(name) ? "customer:finance" : null;
         return new FilterField(name, kind, "c." + fact.column(), fact.column(), permission);
     }

@@ -28,7 +28,8 @@ public final class ImportVerticle implements Domain {
                 kernel.jobs(),
                 customers,
                 store,
-                new ImportTemplate(kernel.contract()));
+                new ImportTemplate(kernel.contract()),
+                kernel.vertx());
         return Operations.at("customer.imports")
                 .on("createImport", service::create)
                 .on("getImportTemplate", service::template)

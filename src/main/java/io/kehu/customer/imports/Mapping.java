@@ -9,6 +9,7 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
 import io.kehu.customer.FieldSourceStore;
 import io.kehu.customer.bulk.CellText;
+import io.kehu.customer.quality.Dictionary;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
@@ -374,7 +375,9 @@ public final class Mapping {
             }
             value = joined.toString();
         }
-        return source.values.getOrDefault(value, value);
+        String said = source.values.getOrDefault(value, value);
+        Dictionary codes = ImportTemplate.CODED.get(source.field);
+        return codes == null ? said : codes.chosen(said);
     }
 
     /** Without blanks around it, and without the apostrophe that exports put before what a spreadsheet would calculate. */
