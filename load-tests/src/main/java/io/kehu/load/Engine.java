@@ -203,7 +203,8 @@ final class Engine implements Callable<Engine.Result> {
         if (nanos <= 0) {
             selector.selectNow();
         } else {
-            // At least a millisecond: to look again and again until the next one is due would take a core from the server.
+            // At least a millisecond: to look again and again until the next one is due would take a core from the
+            // server.
             selector.select(Math.max(1, nanos / 1_000_000));
         }
         var keys = selector.selectedKeys();

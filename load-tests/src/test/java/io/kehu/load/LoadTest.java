@@ -263,7 +263,8 @@ class LoadTest {
                         "--seconds=1"))
                 .isZero();
         assertThat(jsonLines()).extracting(line -> line.getString("run")).containsExactly("overview");
-        assertThat(seen.get("GET /v1/customers/" + CUSTOMER + "/overview").get()).isBetween(4L, 60L);
+        assertThat(seen.get("GET /v1/customers/" + CUSTOMER + "/overview").get())
+                .isBetween(4L, 60L);
     }
 
     @Test
