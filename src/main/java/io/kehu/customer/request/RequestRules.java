@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 final class RequestRules {
     private static final String AT = "/change";
 
+    /** Lists of which numbers and addresses are masked. */
+    private static final Set<String> MASKED = Set.of("documents", "phones", "emails", "addresses");
+
     private final CustomerChanges changes;
 
     RequestRules(CustomerChanges changes) {
@@ -78,6 +81,11 @@ final class RequestRules {
             }
         });
         return there;
+    }
+
+    /** Whether something of it is masked from whom it does not concern. */
+    static boolean isMasked(ObjectNode wanted) {
+        return MASKED.stream().anyMatch(wanted::has);
     }
 
     /** The customer as he would be, not checked again. */

@@ -8,8 +8,10 @@ import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.iam.member.TestMembers;
 import io.kehu.iam.staff.DemoStaff;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -121,6 +123,11 @@ class ChangeRequestTest {
         assertThat(seen.at("/change/addresses/0/line").asText()).isEqualTo("静安区南京西路 1266 号");
         assertThat(seen.at("/current/phones/0/number").asText()).contains("*");
         assertThat(seen.at("/customerVersion").asLong()).isEqualTo(1);
+        assertThat(kehu.<Long>value(
+                        "SELECT count(*) FROM kehu.audit WHERE operation = 'getChangeRequest' AND kind = 'unmask' AND object_id = ? AND actor = ?",
+                        member.id,
+                        head.id))
+                .isEqualTo(1);
         Answer masked = agent.get(STAFF + "/" + id).is(200);
         assertThat(masked.text()).doesNotContain(phone, "南京西路 1266");
         elsewhere.get(STAFF + "/" + id).is(404, "change.notFound");
@@ -289,5 +296,45 @@ class ChangeRequestTest {
                 .isZero();
         assertThat(own(member, id).has("why")).isFalse();
         assertThat(head.get(STAFF + "/" + id).is(200).at("/change")).isEmpty();
+    }
+
+    /** He signs in with the id that is merged; the record that stands for him is another. */
+    @Test
+    void theRequestOfAMergedRecordChangesTheOneThatStandsForHim() {
+        Member member = aMember();
+        Member survivor = aMember();
+        String open = idOf(survivor.asks("{\"channel\": \"sms\"}"));
+        head.post("/v1/merges", """
+                {"survivorId": "%s", "duplicateId": "%s"}""".formatted(survivor.id, member.id)).is(201);
+        String id = idOf(member.asks("{\"channel\": \"branch\"}"));
+        assertThat(own(member, open).path("state").asText())
+                .as("one person has one open request")
+                .isEqualTo("superseded");
+        JsonNode listed = head.get(STAFF + "?customerId=" + survivor.id).is(200).at("/items");
+        assertThat(listed.findValuesAsText("id")).containsExactly(id);
+        assertThat(listed.at("/0/customerId").asText()).isEqualTo(survivor.id.toString());
+        accept(head, id, survivor.etag()).is(200);
+        assertThat(head.get(survivor.path()).is(200).at("/channel").asText()).isEqualTo("branch");
+        assertThat(head.get(survivor.path() + "/versions")
+                        .is(200)
+                        .at("/items/0/reason")
+                        .asText())
+                .contains(id);
+        assertThat(own(survivor, id).path("state").asText()).isEqualTo("accepted");
+    }
+
+    @Test
+    void ofAcceptanceAndWithdrawalAtOnceExactlyOneHolds() {
+        Member member = aMember();
+        String id = idOf(member.asks("{\"channel\": \"sms\"}"));
+        String etag = member.etag();
+        CompletableFuture<Integer> accepting =
+                CompletableFuture.supplyAsync(() -> accept(head, id, etag).status());
+        int withdrawn =
+                member.caller.send("DELETE", OWN + "/" + id, (byte[]) null).status();
+        int accepted = accepting.join();
+        assertThat(List.of(accepted, withdrawn)).isIn(List.of(200, 409), List.of(409, 204));
+        assertThat(own(member, id).path("state").asText()).isEqualTo(accepted == 200 ? "accepted" : "withdrawn");
+        assertThat(member.etag().equals(etag)).isEqualTo(accepted != 200);
     }
 }
