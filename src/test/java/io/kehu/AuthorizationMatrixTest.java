@@ -624,6 +624,25 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request(
                                 "/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/versions")
                         .mustShow("annualIncome"));
+        fixtures.put(
+                "getCustomerSources",
+                (cast, relation) -> new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/sources"));
+        fixtures.put("getCustomerSources@finance", (cast, relation) -> {
+            UUID customer = customerOf(cast.people.get(Relation.OWN));
+            kehu.sql(
+                    "INSERT INTO customer.field_source (id, customer_id, field, source)"
+                            + " VALUES (uuidv7(), ?, 'annualIncome', 'staff') ON CONFLICT DO NOTHING",
+                    customer);
+            return new Request("/v1/customers/" + customer + "/sources").mustShow("annualIncome");
+        });
+        fixtures.put(
+                "releaseCustomerField@finance",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(Relation.OWN)) + "/sources/assets"));
+        fixtures.put(
+                "releaseCustomerField",
+                (cast, relation) ->
+                        new Request("/v1/customers/" + customerOf(cast.people.get(relation)) + "/sources/tier"));
         fixtures.put("restoreCustomerVersion", (cast, relation) -> restore(cast, relation, "tier"));
         fixtures.put("restoreCustomerVersion@finance", (cast, relation) -> restore(cast, Relation.OWN, "assets"));
     }
@@ -656,6 +675,9 @@ class AuthorizationMatrixTest {
 
     private static void quality(Map<String, Fixture> fixtures) {
         fixtures.put("getDictionary", (cast, relation) -> new Request("/v1/dictionaries/industries"));
+        fixtures.put(
+                "listDictionaryEntries",
+                (cast, relation) -> new Request("/v1/dictionaries/industries/entries?parent=J66"));
         fixtures.put("createQualityRule", (cast, relation) -> new Request("/v1/quality/rules", """
                         {"code": "matrix", "weight": 1, "condition": {"field": "age", "to": 17}}"""));
         fixtures.put(

@@ -37,8 +37,9 @@ public final class Sealer {
     private static final String STATE = """
             SELECT kehu.incarnation() AS here, pg_snapshot_xmin(pg_current_snapshot())::text AS bound, kehu.now() AS now,
                    s.number, s.incarnation, s.to_xid::text AS to_xid, s.hash,
-                   CASE WHEN s.incarnation < kehu.incarnation()
-                        THEN (SELECT min(a.incarnation) FROM kehu.audit a WHERE a.incarnation > s.incarnation) END AS following
+                   CASE WHEN coalesce(s.incarnation, 0) < kehu.incarnation()
+                        THEN (SELECT min(a.incarnation) FROM kehu.audit a WHERE a.incarnation > coalesce(s.incarnation, 0))
+                   END AS following
             FROM (SELECT 1) one LEFT JOIN LATERAL (
                 SELECT number, incarnation, to_xid, hash FROM kehu.audit_seal ORDER BY number DESC LIMIT 1) s ON true""";
     /** The order is that of numbers: a bare xid would name the text. */
@@ -174,27 +175,27 @@ public final class Sealer {
 
     private Future<@Nullable Seal> next(SqlConnection connection, Row state) {
         int here = state.getInteger("here");
+        Integer following = state.getInteger("following");
         Long number = state.getLong("number");
+        look(number == null ? 0 : number);
         if (number == null) {
-            look(0);
-            return range(connection, state, here, "0", state.getString("bound"));
+            return beginning(connection, state, following == null ? here : following);
         }
-        look(number);
         int sealed = state.getInteger("incarnation");
         if (sealed == here) {
             return range(connection, state, here, state.getString("to_xid"), state.getString("bound"));
         }
         // What the former incarnation left behind unsealed is complete: nothing writes there any more.
-        Integer following = state.getInteger("following");
         return range(connection, state, sealed, state.getString("to_xid"), ENDLESS)
                 .compose(rest -> rest != null || following == null
                         ? Future.succeededFuture(rest)
-                        : range(
-                                connection,
-                                state,
-                                following,
-                                "0",
-                                following == here ? state.getString("bound") : ENDLESS));
+                        : beginning(connection, state, following));
+    }
+
+    /** The first seal of an incarnation. */
+    private Future<@Nullable Seal> beginning(SqlConnection connection, Row state, int incarnation) {
+        boolean here = incarnation == state.getInteger("here");
+        return range(connection, state, incarnation, "0", here ? state.getString("bound") : ENDLESS);
     }
 
     /** A chain that grows never becomes shorter under a node that runs. */

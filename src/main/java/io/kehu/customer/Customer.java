@@ -1,6 +1,7 @@
 package io.kehu.customer;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Json;
@@ -10,7 +11,12 @@ import java.io.IOException;
 import java.math.BigDecimal;
 import java.time.LocalDate;
 import java.time.OffsetDateTime;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -124,6 +130,36 @@ public record Customer(
         ObjectNode draft = facts.deepCopy();
         draft.setAll(personal.tree().deepCopy());
         return draft;
+    }
+
+    /** Each field with what it comes to: amounts however many zeros they end with, parts in whatever order they stand. */
+    public Map<String, Object> values() {
+        Map<String, Object> values = new HashMap<>();
+        toDraft().properties().forEach(e -> {
+            JsonNode value = e.getValue();
+            if (value.isArray()) {
+                Set<JsonNode> parts = new HashSet<>();
+                value.forEach(parts::add);
+                values.put(e.getKey(), parts);
+            } else {
+                values.put(
+                        e.getKey(),
+                        Fact.AMOUNTS.contains(e.getKey())
+                                ? new BigDecimal(value.asText()).stripTrailingZeros()
+                                : value);
+            }
+        });
+        return values;
+    }
+
+    /** The fields in which the two do not come to the same. */
+    public Set<String> differing(Customer other) {
+        Map<String, Object> mine = values();
+        Map<String, Object> his = other.values();
+        Set<String> fields = new TreeSet<>(mine.keySet());
+        fields.addAll(his.keySet());
+        fields.removeIf(field -> Objects.equals(mine.get(field), his.get(field)));
+        return fields;
     }
 
     @Nullable

@@ -64,6 +64,8 @@ final class CustomerService {
         draft.path("confirmDuplicates").forEach(id -> confirmed.add(UUID.fromString(id.textValue())));
         draft.remove("confirmDuplicates");
         draft.properties().removeIf(e -> e.getValue().isNull());
+        Set<String> entered = new TreeSet<>();
+        draft.fieldNames().forEachRemaining(entered::add);
         ObjectNode checked = CustomerRules.checked(draft, draft::has, changes.today());
         return database.write(call, tx -> {
             Principal who = tx.principal();
@@ -75,7 +77,7 @@ final class CustomerService {
             }
             // First the row: of one with the same document a unique index says so, whoever else he may be like.
             return store.mustBeHis(tx, branch, manager)
-                    .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager)))
+                    .compose(v -> store.insert(tx, Customer.draft(Ids.next(), checked, branch, manager), entered))
                     .compose(made ->
                             entries.mustBeNew(tx, made.id(), checked, confirmed).map(made))
                     .map(customer -> {

@@ -16,6 +16,7 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.time.OffsetDateTime;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -69,7 +70,8 @@ public final class CustomerStore {
             WHERE c.id IN (SELECT customer.sides($1)) ORDER BY c.id <> $1, c.id FOR UPDATE OF c""";
     private static final String NOT_FOUND = "customer.notFound";
 
-    private static final String INSERT = """
+    private static final String INSERT =
+            """
             WITH key AS (
                 INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped) VALUES ($1, 'customer', $2, $3)),
             made AS (
@@ -80,13 +82,16 @@ public final class CustomerStore {
                 INSERT INTO customer.sealed (id, personal) VALUES ($1, $7)),
             blinding AS (
                 INSERT INTO customer.blind (seq, kind, value)
-                SELECT made.seq, b.kind, b.value FROM made, unnest($8::text[], $9::bytea[]) AS b(kind, value))
-            SELECT %s FROM made c""".formatted(FACTS, parameters(10), COLUMNS);
+                SELECT made.seq, b.kind, b.value FROM made, unnest($8::text[], $9::bytea[]) AS b(kind, value)),
+            %s
+            SELECT %s FROM made c""".formatted(FACTS, parameters(12), FieldSourceStore.saying("$1", 10, 11), COLUMNS);
 
-    private static final String UPDATE = """
+    private static final String UPDATE =
+            """
+            WITH %s
             UPDATE customer.customer c
             SET branch_id = $2, manager_id = $3, tokens = $4, sealed_version = $5, (%s) = ROW(%s)
-            WHERE id = $1 RETURNING %s""".formatted(FACTS, parameters(6), COLUMNS);
+            WHERE id = $1 RETURNING %s""".formatted(FieldSourceStore.saying("$1", 6, 7), FACTS, parameters(8), COLUMNS);
 
     private static final String UPDATE_SEALED = "UPDATE customer.sealed SET personal = $2 WHERE id = $1";
     private static final String FORGET_BLINDS = """
@@ -239,7 +244,8 @@ public final class CustomerStore {
         return tx.query(FAMILY, Tuple.of(id));
     }
 
-    Future<Customer> insert(Tx tx, Customer customer) {
+    /** Somebody enters him by hand, and these fields: others follow from them, or are what everybody begins with. */
+    Future<Customer> insert(Tx tx, Customer customer, Collection<String> entered) {
         Vault.NewKey key = seals.newKey(customer.id());
         List<CustomerSeals.Blind> blinds = seals.blinds(customer.personal().tree());
         Tuple values = Tuple.of(
@@ -251,6 +257,7 @@ public final class CustomerStore {
                 seals.tokens(customer.personal().tree()),
                 seals.seal(seals.key(key), customer.personal()));
         values.addArrayOfString(kinds(blinds)).addArrayOfBuffer(values(blinds));
+        values.addArrayOfString(FieldSourceStore.array(entered)).addString(FieldSourceStore.STAFF);
         Fact.ALL.forEach(fact -> values.addString(customer.fact(fact.field())));
         return tx.row(INSERT, values, "server.failure").map(row -> Customer.from(row, customer.personal()));
     }
@@ -260,11 +267,12 @@ public final class CustomerStore {
      *
      * @param before a row with {@link #HAS_SIDES}
      * @param side the id the change is for: the record's own, or one merged into it
+     * @param source who says what is changed: {@link FieldSourceStore#STAFF} or another system; null where it is not known
      */
-    public Future<Customer> update(Tx tx, Row before, Customer after, UUID side) {
+    public Future<Customer> update(Tx tx, Row before, Customer after, UUID side, @Nullable String source) {
         return before.getBoolean("has_sides")
-                ? sides.carry(tx, opened(before), after, side)
-                : put(tx, before, after, new Claims(after.seq(), null, List.of()));
+                ? sides.carry(tx, opened(before), after, side, source)
+                : put(tx, before, after, new Claims(after.seq(), null, List.of()), source);
     }
 
     /**
@@ -276,14 +284,21 @@ public final class CustomerStore {
      */
     public record Claims(long holder, @Nullable Long side, List<ObjectNode> more) {}
 
-    /** Writes one row and what it is found by. */
-    public Future<Customer> put(Tx tx, Row before, Customer after, Claims claims) {
+    /**
+     * Writes one row, what it is found by and who says so.
+     *
+     * @param source null where the fields keep theirs
+     */
+    public Future<Customer> put(Tx tx, Row before, Customer after, Claims claims, @Nullable String source) {
         Tuple values = Tuple.of(
                 after.id(),
                 after.branchId(),
                 after.managerId(),
                 seals.tokens(after.personal().tree()),
                 after.sealedVersion());
+        values.addArrayOfString(
+                        source == null ? new String[0] : FieldSourceStore.array(after.differing(opened(before))))
+                .addString(source);
         Fact.ALL.forEach(fact -> values.addString(after.fact(fact.field())));
         Future<?> sealing = after.sealedVersion() == before.getLong("sealed_version")
                 ? Future.succeededFuture()

@@ -2,6 +2,7 @@ package io.kehu.customer;
 
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +30,11 @@ public record Fact(
             new Fact("annualIncome", "annual_income", "numeric", null),
             new Fact("assets", "assets", "numeric", null),
             new Fact("liabilities", "liabilities", "numeric", null));
+
+    static final Set<String> AMOUNTS = ALL.stream()
+            .filter(fact -> fact.type.equals("numeric"))
+            .map(Fact::field)
+            .collect(Collectors.toSet());
 
     /** What somebody knows of himself, and not what the bank thinks of him. */
     private static final Set<String> HIS_OWN = Set.of(

@@ -32,10 +32,10 @@ public final class Page {
     private final byte[] context;
     private final UnaryOperator<byte[]> mac;
 
-    /** Writes one row as an item. */
+    /** Writes one of a list as an item. */
     @FunctionalInterface
-    public interface Item {
-        void write(JsonGenerator json, Row row) throws IOException;
+    public interface Item<T> {
+        void write(JsonGenerator json, T one) throws IOException;
     }
 
     private Page(int limit, List<String> after, byte[] context, UnaryOperator<byte[]> mac) {
@@ -92,13 +92,18 @@ public final class Page {
      *
      * @param keys the values of a row that the list is sorted by, as texts
      */
-    public Json.Writer write(RowSet<Row> rows, Function<Row, List<String>> keys, Item item) {
+    public Json.Writer write(RowSet<Row> rows, Function<Row, List<String>> keys, Item<Row> item) {
+        return write(rows, rows.size(), keys, item);
+    }
+
+    /** The same of a list that no table holds. */
+    public <T> Json.Writer write(Iterable<T> rows, int size, Function<T, List<String>> keys, Item<T> item) {
         return json -> {
             json.writeStartObject();
             json.writeArrayFieldStart("items");
             int shown = 0;
-            Row last = null;
-            for (Row row : rows) {
+            T last = null;
+            for (T row : rows) {
                 if (shown == limit) {
                     break;
                 }
@@ -107,7 +112,7 @@ public final class Page {
                 shown++;
             }
             json.writeEndArray();
-            json.writeStringField("next", last == null || rows.size() <= limit ? null : seal(keys.apply(last)));
+            json.writeStringField("next", last == null || size <= limit ? null : seal(keys.apply(last)));
             json.writeEndObject();
         };
     }

@@ -601,6 +601,25 @@ class AuditChainTest {
                 .isEqualTo(7);
     }
 
+    @Test
+    @Order(13)
+    void whatWasLeftBeforeTheFirstSealOfAllIsSealedBeforeTheNextIncarnation() {
+        try (TestKehu copy = TestKehu.prepare(Map.of())) {
+            copy.sql("""
+                    INSERT INTO kehu.audit SELECT r.* FROM jsonb_populate_record(NULL::kehu.audit,
+                        ?::jsonb || '{"incarnation": 1, "xid": "5"}') r""", kehu.<String>value("SELECT to_jsonb(r)::text FROM kehu.audit r LIMIT 1"));
+            copy.sql("UPDATE kehu.audit a SET leaf = kehu.audit_leaf(a)");
+            copy.sql("INSERT INTO kehu.incarnation (number, why) VALUES (2, 'restored from the first second')");
+            copy.addNode(copy.settings());
+            copy.anonymous().login("nobody", "Wrong-Password-1234").is(401);
+            await().until(() -> copy.<Long>value("SELECT count(*) FROM kehu.audit_seal WHERE incarnation = 2") > 0);
+            assertThat(
+                            copy.<Long>value(
+                                    "SELECT count(*) FROM kehu.audit_seal WHERE number = 1 AND incarnation = 1 AND row_count = 1"))
+                    .isEqualTo(1);
+        }
+    }
+
     private static String health() throws Exception {
         return health(kehu);
     }

@@ -88,8 +88,13 @@ public final class CustomerChunks {
      * @param draft fits {@code CustomerDraft} of the contract; no place. A customer who has its external id is changed,
      *     otherwise one is made
      * @param defaults fields of the draft that hold only for those who have none
+     * @param held fields of the draft that stay as one who is there has them: a better source has said them
      */
-    public record Entry(ObjectNode draft, Set<String> defaults) {
+    public record Entry(ObjectNode draft, Set<String> defaults, Set<String> held) {
+        public Entry(ObjectNode draft, Set<String> defaults) {
+            this(draft, defaults, Set.of());
+        }
+
         /** Of one who is there: he has the id he was found by, whether he shows it or not. */
         private Entry found() {
             ObjectNode rest = draft.deepCopy();
@@ -97,6 +102,12 @@ public final class CustomerChunks {
             if (rest.path("externalIds").isEmpty()) {
                 rest.remove("externalIds");
             }
+            return new Entry(rest, defaults, held);
+        }
+
+        private Entry left() {
+            ObjectNode rest = draft.deepCopy();
+            rest.remove(held);
             return new Entry(rest, defaults);
         }
     }
@@ -113,14 +124,24 @@ public final class CustomerChunks {
      * The same with the reasons.
      *
      * @param faults of a refused one: pointers into the draft, with field codes or the code of a problem
+     * @param kept the held fields that would have become something else
      */
-    public record Verdict(Fate fate, List<FieldError> faults) {
-        private static final Verdict CREATED = new Verdict(Fate.CREATED, List.of());
-        private static final Verdict CHANGED = new Verdict(Fate.CHANGED, List.of());
-        private static final Verdict UNCHANGED = new Verdict(Fate.UNCHANGED, List.of());
+    public record Verdict(Fate fate, List<FieldError> faults, Set<String> kept) {
+        private static Verdict of(Fate fate, Set<String> kept) {
+            return new Verdict(fate, List.of(), kept);
+        }
+
+        private static Verdict refused(List<FieldError> faults) {
+            return new Verdict(Fate.REFUSED, faults, Set.of());
+        }
+
+        /** Left out, as so many others are like it. */
+        public static Verdict refused(String pointer, String code, int count) {
+            return refused(List.of(new FieldError(pointer, code, List.of(Integer.toString(count)))));
+        }
 
         private static Verdict refused(String pointer, String code) {
-            return new Verdict(Fate.REFUSED, List.of(new FieldError(pointer, code, List.of())));
+            return refused(List.of(new FieldError(pointer, code, List.of())));
         }
     }
 
@@ -259,8 +280,7 @@ public final class CustomerChunks {
             try {
                 plan.verdicts.add(judge(plan, who, entries.get(i), keys.get(i), known, owners, today));
             } catch (Problem problem) {
-                plan.verdicts.add(new Verdict(
-                        Fate.REFUSED,
+                plan.verdicts.add(Verdict.refused(
                         problem.errors().isEmpty()
                                 ? List.of(new FieldError("", problem.code(), problem.args()))
                                 : problem.errors()));
@@ -287,6 +307,7 @@ public final class CustomerChunks {
         boolean isNew = there == null;
         UUID id = there == null ? Ids.next() : there.id();
         Customer next;
+        Set<String> kept = Set.of();
         if (there == null) {
             ObjectNode checked = CustomerRules.checked(entry.draft, entry.draft::has, today);
             next = Customer.draft(id, checked, plan.place.branch, plan.place.manager);
@@ -297,12 +318,13 @@ public final class CustomerChunks {
             if (!entry.draft.path("kind").equals(there.facts().path("kind"))) {
                 return Verdict.refused("/kind", "field.notForKind");
             }
-            ObjectNode checked =
-                    CustomerRules.checked(EntryRules.merged(there, entry.found()), entry.draft::has, today);
+            kept = EntryRules.kept(there, entry.found(), today);
+            Entry left = entry.left();
+            ObjectNode checked = CustomerRules.checked(EntryRules.merged(there, left.found()), left.draft::has, today);
             // From the stored one, so that two changes of one customer are one new version.
             next = plan.before.getOrDefault(id, there).with(checked, there.branchId(), there.managerId());
             if (EntryRules.isSame(there, next)) {
-                return Verdict.UNCHANGED;
+                return Verdict.of(Fate.UNCHANGED, kept);
             }
         }
         for (int i = 0; i < keys.documents.size(); i++) {
@@ -326,19 +348,21 @@ public final class CustomerChunks {
             }
             steps.add(new Step(side, next));
         }
-        return isNew ? Verdict.CREATED : Verdict.CHANGED;
+        return Verdict.of(isNew ? Fate.CREATED : Fate.CHANGED, kept);
     }
 
     /**
      * Does what was planned, in the transaction of a bulk chunk. Fails with one of {@link #LOST_RACES}, or with {@code
      * customer.branchUnknown} or {@code customer.managerUnknown} where the place of new customers is gone.
+     *
+     * @param source who says what is changed; null where it is not known. Of new customers nobody is noted
      */
-    public Future<Database.Chunk> write(Tx tx, Plan plan) {
+    public Future<Database.Chunk> write(Tx tx, Plan plan, @Nullable String source) {
         Future<Void> changes = Future.succeededFuture();
         for (Map.Entry<UUID, List<Step>> known : plan.steps.entrySet()) {
             long version =
                     Objects.requireNonNull(plan.before.get(known.getKey())).version();
-            changes = changes.compose(v -> change(tx, version, known.getValue()));
+            changes = changes.compose(v -> change(tx, version, known.getValue(), source));
         }
         CustomerBulkStore.Chunk sealed = plan.sealed;
         if (sealed == null) {
@@ -354,7 +378,7 @@ public final class CustomerChunks {
         return store.mustBeHis(tx, place.branch, place.manager);
     }
 
-    private Future<Void> change(Tx tx, long version, List<Step> steps) {
+    private Future<Void> change(Tx tx, long version, List<Step> steps, @Nullable String source) {
         Future<Void> changes = Future.succeededFuture();
         for (int i = 0; i < steps.size(); i++) {
             Step step = steps.get(i);
@@ -363,12 +387,12 @@ public final class CustomerChunks {
                     .compose(row -> {
                         if (first) {
                             return row.getLong("version") == version
-                                    ? store.update(tx, row, step.after, step.side)
+                                    ? store.update(tx, row, step.after, step.side, source)
                                     : Future.<Customer>failedFuture(Problem.of("request.stale"));
                         }
                         Customer after = step.after;
                         Customer next = store.opened(row).with(after.toDraft(), after.branchId(), after.managerId());
-                        return store.update(tx, row, next, step.side);
+                        return store.update(tx, row, next, step.side, source);
                     })
                     .map(customer -> {
                         tx.event(Event.of("customer.changed", customer.id(), customer.version(), READ)

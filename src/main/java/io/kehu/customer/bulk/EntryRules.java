@@ -7,22 +7,15 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.customer.Customer;
-import io.kehu.customer.Fact;
 import io.kehu.customer.bulk.CustomerChunks.Entry;
-import java.math.BigDecimal;
-import java.util.HashMap;
+import io.kehu.customer.identity.CustomerRules;
+import java.time.LocalDate;
 import java.util.HashSet;
-import java.util.Map;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /** What an entry makes of a customer who is there already. Pure. */
 final class EntryRules {
     private static final int MAX_PARTS = 5;
-    private static final Set<String> AMOUNTS = Fact.ALL.stream()
-            .filter(fact -> fact.type().equals("numeric"))
-            .map(Fact::field)
-            .collect(Collectors.toSet());
 
     private EntryRules() {}
 
@@ -46,6 +39,24 @@ final class EntryRules {
             }
         });
         return merged;
+    }
+
+    /** The held fields that would be something else if they were not held. */
+    static Set<String> kept(Customer there, Entry entry, LocalDate today) {
+        if (entry.held().isEmpty()) {
+            return Set.of();
+        }
+        Set<String> kept = new HashSet<>(entry.held());
+        try {
+            ObjectNode whole = CustomerRules.checked(merged(there, entry), entry.draft()::has, today);
+            kept.retainAll(
+                    there.with(whole, there.branchId(), there.managerId()).differing(there));
+        } catch (Problem problem) {
+            // What does not fit is something else, too.
+            kept.removeIf(
+                    field -> there.toDraft().path(field).equals(entry.draft().path(field)));
+        }
+        return kept;
     }
 
     private static ArrayNode joined(JsonNode old, JsonNode given, String by) {
@@ -72,25 +83,7 @@ final class EntryRules {
         return joined;
     }
 
-    /** Amounts are the same however many zeros they end with, parts in whatever order they stand. */
     static boolean isSame(Customer one, Customer other) {
-        return values(one).equals(values(other));
-    }
-
-    private static Map<String, Object> values(Customer customer) {
-        Map<String, Object> values = new HashMap<>();
-        customer.toDraft().properties().forEach(e -> {
-            JsonNode value = e.getValue();
-            if (value.isArray()) {
-                Set<JsonNode> parts = new HashSet<>();
-                value.forEach(parts::add);
-                values.put(e.getKey(), parts);
-            } else {
-                values.put(
-                        e.getKey(),
-                        AMOUNTS.contains(e.getKey()) ? new BigDecimal(value.asText()).stripTrailingZeros() : value);
-            }
-        });
-        return values;
+        return one.values().equals(other.values());
     }
 }

@@ -7,6 +7,7 @@ import io.kehu.bus.Problem;
 import io.kehu.crypto.Sha256;
 import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerStore;
+import io.kehu.customer.FieldSourceStore;
 import io.kehu.customer.cleaning.CleaningRules.Action;
 import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
@@ -191,7 +192,12 @@ final class CleaningWork {
                     return draft == null || !there.id().equals(id)
                             ? Future.succeededFuture(0)
                             : customers
-                                    .update(tx, row, there.with(draft, there.branchId(), there.managerId()), id)
+                                    .update(
+                                            tx,
+                                            row,
+                                            there.with(draft, there.branchId(), there.managerId()),
+                                            id,
+                                            FieldSourceStore.STAFF)
                                     .map(changed -> {
                                         tx.event(Event.of("customer.changed", id, changed.version(), READ)
                                                 .within(changed.branchId(), changed.managerId()));

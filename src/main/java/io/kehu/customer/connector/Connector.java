@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param source its name in external ids
  * @param owner with whose rights what it sends is entered
+ * @param duplicates what becomes of new customers who are like others: create, skip or report
  */
 public record Connector(
         UUID id,
@@ -22,6 +23,7 @@ public record Connector(
         UUID owner,
         String source,
         ObjectNode mapping,
+        String duplicates,
         @Nullable OffsetDateTime formerUntil,
         long version,
         OffsetDateTime since) {
@@ -33,6 +35,7 @@ public record Connector(
                 row.getUUID("owner_id"),
                 row.getString("source"),
                 Json.read(row.getString("mapping")),
+                row.getString("duplicates"),
                 row.getOffsetDateTime("former_until"),
                 row.getLong("version"),
                 row.getOffsetDateTime("valid_from"));
@@ -51,6 +54,7 @@ public record Connector(
         json.writeStringField("ownerId", owner.toString());
         json.writeFieldName("mapping");
         json.writeTree(mapping);
+        json.writeStringField("duplicates", duplicates);
         if (formerUntil != null) {
             json.writeStringField("formerSecretUntil", Json.instant(formerUntil));
         }

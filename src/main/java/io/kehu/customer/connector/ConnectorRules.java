@@ -11,7 +11,7 @@ public final class ConnectorRules {
 
     /**
      * The source of a mapping that can be used. Fails with {@code connector.mappingInvalid}, {@code
-     * customer.fieldForbidden}, {@code request.invalid}.
+     * customer.fieldForbidden}, {@code customer.sourceReserved}, {@code request.invalid}.
      */
     public static String source(ObjectNode mapping, Principal owner) {
         String forbidden = Mapping.named(mapping).forbidden(owner);

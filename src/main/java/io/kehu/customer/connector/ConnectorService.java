@@ -43,7 +43,7 @@ final class ConnectorService {
         return store.find(call).map(found -> Reply.ok(found::toJson).etag(found.version()));
     }
 
-    /** Problems: connector.mappingInvalid, customer.fieldForbidden, connector.nameTaken. */
+    /** Problems: connector.mappingInvalid, customer.sourceReserved, customer.fieldForbidden, connector.nameTaken. */
     Future<Reply> create(Call call) {
         ObjectNode body = call.json();
         ObjectNode mapping = (ObjectNode) body.required("mapping");
@@ -54,6 +54,7 @@ final class ConnectorService {
                 call.principal().subject(),
                 ConnectorRules.source(mapping, call.principal()),
                 mapping,
+                body.path("duplicates").asText("create"),
                 null,
                 1,
                 OffsetDateTime.MIN);
@@ -69,7 +70,8 @@ final class ConnectorService {
 
     /**
      * Whoever says what a connector does answers for it from then on: nobody works with the rights of another. Problems:
-     * connector.notFound, connector.mappingInvalid, customer.fieldForbidden, connector.nameTaken, request.stale.
+     * connector.notFound, connector.mappingInvalid, customer.sourceReserved, customer.fieldForbidden, connector.nameTaken,
+     * request.stale.
      */
     Future<Reply> change(Call call) {
         ObjectNode patch = call.json();
@@ -91,6 +93,7 @@ final class ConnectorService {
                                                     call.principal().subject(),
                                                     ConnectorRules.source(mapping, call.principal()),
                                                     mapping,
+                                                    patch.path("duplicates").asText(before.duplicates()),
                                                     before.formerUntil(),
                                                     before.version(),
                                                     before.since()));

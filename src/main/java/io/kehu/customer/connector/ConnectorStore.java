@@ -16,10 +16,7 @@ import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.UUID;
 
 /** SQL of connectors and of what they delivered; secrets are under the key of their connector. */
@@ -28,15 +25,15 @@ public final class ConnectorStore {
     private static final String CLASS = "C3";
 
     public static final String COLUMNS =
-            "c.id, c.name, c.enabled, c.owner_id, c.source, c.mapping::text AS mapping, c.former_until, c.version, c.valid_from";
+            "c.id, c.name, c.enabled, c.owner_id, c.source, c.mapping::text AS mapping, c.duplicates, c.former_until, c.version, c.valid_from";
     private static final String READ = "SELECT " + COLUMNS + " FROM customer.connector c ";
     private static final String INSERT_KEY =
             "INSERT INTO kehu.data_key (subject_id, kind, epoch, wrapped) VALUES ($1, 'connector', $2, $3)";
     private static final String INSERT = """
-            INSERT INTO customer.connector AS c (id, name, owner_id, source, mapping, secret)
-            VALUES ($1, $2, $3, $4, $5::text::jsonb, $6) RETURNING\s""" + COLUMNS;
+            INSERT INTO customer.connector AS c (id, name, owner_id, source, mapping, secret, duplicates)
+            VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7) RETURNING\s""" + COLUMNS;
     private static final String UPDATE = """
-            UPDATE customer.connector c SET name = $2, enabled = $3, source = $4, mapping = $5::text::jsonb, owner_id = $6
+            UPDATE customer.connector c SET name = $2, enabled = $3, source = $4, mapping = $5::text::jsonb, owner_id = $6, duplicates = $7
             WHERE c.id = $1 RETURNING\s""" + COLUMNS;
     private static final String OWN = "UPDATE customer.connector SET owner_id = $2 WHERE id = $1 AND owner_id <> $2";
     private static final String KEY = "SELECT epoch, wrapped FROM kehu.data_key WHERE subject_id = $1";
@@ -47,18 +44,6 @@ public final class ConnectorStore {
             , c.secret, CASE WHEN c.former_until > kehu.now() THEN c.former END AS former, k.epoch, k.wrapped,
             floor(extract(epoch FROM kehu.now()))::bigint AS now
             FROM customer.connector c JOIN kehu.data_key k ON k.subject_id = c.id WHERE c.id = $1 AND c.enabled""";
-    private static final String SAID = """
-            SELECT b.value, f.field, f.source FROM customer.blind b
-            JOIN customer.customer c ON c.seq = b.seq JOIN customer.field_source f ON f.customer_id = c.id
-            WHERE b.kind = 'external' AND b.value = ANY ($1)""";
-    private static final String SAY = """
-            INSERT INTO customer.field_source AS f (id, customer_id, field, source)
-            SELECT uuidv7(), w.id, w.field, $3
-            FROM (SELECT DISTINCT c.id, w.field FROM unnest($1::bytea[], $2::text[]) AS w(value, field)
-                  JOIN customer.blind b ON b.kind = 'external' AND b.value = w.value
-                  JOIN customer.customer c ON c.seq = b.seq) w
-            ORDER BY w.id, w.field
-            ON CONFLICT (customer_id, field) DO UPDATE SET source = EXCLUDED.source WHERE f.source <> EXCLUDED.source""";
     private static final String ADD = """
             INSERT INTO customer.delivery (connector_id, id, rows, created, changed, unchanged, refused, kept)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING at""";
@@ -112,12 +97,13 @@ public final class ConnectorStore {
                 .compose(v -> tx.row(
                         INSERT,
                         Tuple.of(
-                                draft.id(),
-                                draft.name(),
-                                draft.owner(),
-                                draft.source(),
-                                draft.mapping().toString(),
-                                sealed),
+                                        draft.id(),
+                                        draft.name(),
+                                        draft.owner(),
+                                        draft.source(),
+                                        draft.mapping().toString(),
+                                        sealed)
+                                .addString(draft.duplicates()),
                         "server.failure"))
                 .map(Connector::from);
     }
@@ -136,7 +122,8 @@ public final class ConnectorStore {
                                         after.enabled(),
                                         after.source(),
                                         after.mapping().toString())
-                                .addUUID(after.owner()),
+                                .addUUID(after.owner())
+                                .addString(after.duplicates()),
                         "connector.notFound")
                 .map(Connector::from);
     }
@@ -186,27 +173,6 @@ public final class ConnectorStore {
     Future<Principal> owner(Call call, Connector connector) {
         return database.row(call, Standing.STANDING, Tuple.of(connector.owner()), "connector.refused")
                 .map(row -> Standing.ofStaff(connector.owner(), row));
-    }
-
-    /** Which source said which field last, of the customers with these external ids. */
-    Future<Map<Buffer, Map<String, String>>> said(Call call, Collection<Buffer> externals) {
-        return database.query(call, SAID, Tuple.tuple().addArrayOfBuffer(externals.toArray(Buffer[]::new)))
-                .map(rows -> {
-                    Map<Buffer, Map<String, String>> said = new HashMap<>();
-                    rows.forEach(row -> said.computeIfAbsent(row.getBuffer("value"), v -> new HashMap<>())
-                            .put(row.getString("field"), row.getString("source")));
-                    return said;
-                });
-    }
-
-    /** Notes who said the fields; {@code externals} and {@code fields} go in pairs. */
-    Future<?> say(Tx tx, List<Buffer> externals, List<String> fields, String source) {
-        return tx.query(
-                SAY,
-                Tuple.tuple()
-                        .addArrayOfBuffer(externals.toArray(Buffer[]::new))
-                        .addArrayOfString(fields.toArray(String[]::new))
-                        .addString(source));
     }
 
     /** Fails with {@code connector.replayed} where it has arrived before. */

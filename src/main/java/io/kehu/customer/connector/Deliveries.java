@@ -1,7 +1,6 @@
 package io.kehu.customer.connector;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.Schema;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
@@ -11,11 +10,13 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
 import io.kehu.bus.Reply;
 import io.kehu.contract.Input;
+import io.kehu.customer.FieldSourceStore;
 import io.kehu.customer.bulk.CustomerChunks;
 import io.kehu.customer.bulk.CustomerChunks.Entry;
 import io.kehu.customer.bulk.CustomerChunks.Fate;
 import io.kehu.customer.bulk.CustomerChunks.Keys;
 import io.kehu.customer.bulk.CustomerChunks.Plan;
+import io.kehu.customer.bulk.Sieve;
 import io.kehu.customer.imports.Mapping;
 import io.kehu.job.Jobs;
 import io.kehu.kernel.Kernel;
@@ -32,6 +33,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.function.UnaryOperator;
@@ -43,7 +45,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Deliveries {
     private static final String PERMISSION = "customer:import";
-    private static final Set<String> NO_FIELDS = Set.of("kind", "externalIds");
     /** Of one delivery, which is one transaction. */
     public static final int MAX_ROWS = 100;
 
@@ -53,7 +54,9 @@ public final class Deliveries {
     private final Jobs jobs;
     private final Database database;
     private final ConnectorStore store;
+    private final FieldSourceStore sources;
     private final CustomerChunks customers;
+    private final Sieve sieve;
     private final PrecedenceRules precedence;
     private final Schema shape;
     private final Clock clock;
@@ -63,7 +66,9 @@ public final class Deliveries {
             Jobs jobs,
             Database database,
             ConnectorStore store,
+            FieldSourceStore sources,
             CustomerChunks customers,
+            Sieve sieve,
             PrecedenceRules precedence,
             Schema shape,
             Clock clock,
@@ -71,7 +76,9 @@ public final class Deliveries {
         this.jobs = jobs;
         this.database = database;
         this.store = store;
+        this.sources = sources;
         this.customers = customers;
+        this.sieve = sieve;
         this.precedence = precedence;
         this.shape = shape;
         this.clock = clock;
@@ -81,11 +88,14 @@ public final class Deliveries {
     public static Deliveries of(Kernel kernel) {
         List<String> precedence = new ArrayList<>();
         kernel.settings().apply("connectors.precedence").forEach(line -> precedence.add(line.asText()));
+        CustomerChunks customers = new CustomerChunks(kernel);
         return new Deliveries(
                 kernel.jobs(),
                 kernel.database(),
                 new ConnectorStore(kernel.database(), kernel.vault()),
-                new CustomerChunks(kernel),
+                new FieldSourceStore(kernel.database()),
+                customers,
+                new Sieve(kernel, customers),
                 new PrecedenceRules(precedence),
                 kernel.contract().body("createCustomer"),
                 kernel.clock(),
@@ -101,8 +111,18 @@ public final class Deliveries {
     /** One row as it was read. */
     private record Read(int number, Mapping.Reading reading, List<FieldError> faults) {}
 
-    /** What is to be done, and what of it was left out. */
-    private record Judged(List<Read> rows, List<Keys> keys, Plan plan, List<ConnectorStore.Fault> kept) {}
+    /**
+     * What is to be done.
+     *
+     * @param said of each good row which field somebody else has said
+     */
+    private record Judged(
+            List<Read> rows,
+            List<Entry> entries,
+            List<Keys> keys,
+            List<Map<String, String>> said,
+            Sieve.Sifted sifted,
+            Plan plan) {}
 
     /**
      * Problems: connector.refused, connector.late, connector.payloadInvalid, connector.replayed, customer.branchUnknown,
@@ -222,13 +242,23 @@ public final class Deliveries {
                 .compose(keys -> customers
                         .find(call, keys)
                         // After the customers themselves: who changes one meanwhile changes its version too.
-                        .compose(found -> said(call, keys)
-                                .compose(said -> compute(() -> {
-                                    List<ConnectorStore.Fault> kept = new ArrayList<>();
-                                    List<Entry> left = leave(connector, rows, entries, keys, said, kept);
-                                    return new Judged(
-                                            rows, keys, customers.plan(owner, left, keys, found, place, today), kept);
-                                }))))
+                        .compose(found -> said(call, keys).compose(said -> {
+                            List<Map<String, String>> his = keys.stream()
+                                    .map(key -> key.external() == null
+                                            ? Map.<String, String>of()
+                                            : said.getOrDefault(key.external(), Map.of()))
+                                    .toList();
+                            List<Entry> held = hold(connector, entries, his);
+                            return sieve.sift(call, connector.duplicates(), held, keys, found, today)
+                                    .compose(sifted -> compute(() -> new Judged(
+                                            rows,
+                                            held,
+                                            keys,
+                                            his,
+                                            sifted,
+                                            customers.plan(
+                                                    owner, sifted.entries(), sifted.keys(), found, place, today))));
+                        })))
                 .compose(judged -> database.write(call, tx -> write(tx, connector, delivery, judged, along)))
                 .recover(failure -> {
                     Problem problem = Problem.in(failure);
@@ -258,65 +288,64 @@ public final class Deliveries {
                 externals.add(one.external());
             }
         }
-        return externals.isEmpty() ? Future.succeededFuture(Map.of()) : store.said(call, externals);
+        return externals.isEmpty() ? Future.succeededFuture(Map.of()) : sources.said(call, externals);
     }
 
-    /** The entries without the fields that a better source has said; each such field is noted. */
-    private List<Entry> leave(
-            Connector connector,
-            List<Read> rows,
-            List<Entry> entries,
-            List<Keys> keys,
-            Map<Buffer, Map<String, String>> said,
-            List<ConnectorStore.Fault> kept) {
-        List<Entry> left = new ArrayList<>(entries.size());
-        int next = 0;
-        for (Read row : rows) {
-            if (!row.faults.isEmpty()) {
-                continue;
-            }
-            Entry entry = entries.get(next);
-            Buffer external = keys.get(next++).external();
-            ObjectNode draft = entry.draft().deepCopy();
-            Map<String, String> before = external == null ? Map.of() : said.getOrDefault(external, Map.of());
-            before.forEach((field, source) -> {
-                if (draft.has(field) && precedence.stays(field, source, connector.source())) {
-                    draft.remove(field);
-                    kept.add(new ConnectorStore.Fault(
-                            row.number, row.reading.column("/" + field), "field.kept", List.of(field, source)));
+    /** The entries, of which those fields stay that a better source has said. */
+    private List<Entry> hold(Connector connector, List<Entry> entries, List<Map<String, String>> said) {
+        List<Entry> held = new ArrayList<>(entries.size());
+        for (int i = 0; i < entries.size(); i++) {
+            Entry entry = entries.get(i);
+            Set<String> fields = new HashSet<>();
+            said.get(i).forEach((field, source) -> {
+                if (entry.draft().has(field) && precedence.stays(field, source, connector.source())) {
+                    fields.add(field);
                 }
             });
-            left.add(new Entry(draft, entry.defaults()));
+            held.add(new Entry(entry.draft(), entry.defaults(), fields));
         }
-        return left;
+        return held;
     }
 
     private Future<Reply> write(Tx tx, Connector connector, UUID delivery, Judged judged, Along along) {
-        List<ConnectorStore.Fault> faults = new ArrayList<>(judged.kept);
+        List<ConnectorStore.Fault> faults = new ArrayList<>();
         Map<Fate, Integer> fates = new EnumMap<>(Fate.class);
         List<Buffer> externals = new ArrayList<>();
         List<String> fields = new ArrayList<>();
-        Set<String> left = new HashSet<>();
-        judged.kept.forEach(fault -> left.add(fault.row() + "/" + fault.args().get(0)));
+        int good = 0;
         int entry = 0;
+        int kept = 0;
         for (Read row : judged.rows) {
             Fate fate = Fate.REFUSED;
             List<FieldError> found = row.faults;
             if (found.isEmpty()) {
-                Buffer external = judged.keys.get(entry).external();
-                CustomerChunks.Verdict verdict = judged.plan.verdicts().get(entry++);
+                CustomerChunks.Verdict verdict = judged.sifted.left()[good]
+                        ? CustomerChunks.Verdict.refused(
+                                "", "customer.possibleDuplicate", judged.sifted.alike()[good])
+                        : judged.plan.verdicts().get(entry++);
                 fate = verdict.fate();
                 found = verdict.faults();
+                int alike = judged.sifted.alike()[good];
+                if (alike > 0 && found.isEmpty()) {
+                    found = List.of(new FieldError("", "import.alike", List.of(Integer.toString(alike))));
+                }
+                Map<String, String> said = judged.said.get(good);
+                for (String field : new TreeSet<>(verdict.kept())) {
+                    kept++;
+                    faults.add(new ConnectorStore.Fault(
+                            row.number,
+                            row.reading.column("/" + field),
+                            "field.kept",
+                            List.of(field, said.getOrDefault(field, ""))));
+                }
+                Buffer external = judged.keys.get(good).external();
                 if (fate != Fate.REFUSED && external != null) {
-                    for (String field : names(row.reading.draft())) {
-                        boolean filled =
-                                fate == Fate.CREATED || !row.reading.defaults().contains(field);
-                        if (filled && !NO_FIELDS.contains(field) && !left.contains(row.number + "/" + field)) {
-                            externals.add(external);
-                            fields.add(field);
-                        }
+                    for (String field : said(judged.entries.get(good), fate)) {
+                        externals.add(external);
+                        fields.add(field);
                     }
                 }
+                good++;
             }
             fates.merge(fate, 1, Integer::sum);
             for (FieldError fault : found.subList(0, Math.min(found.size(), MAX_FAULTS_OF_A_ROW))) {
@@ -330,14 +359,16 @@ public final class Deliveries {
                 fates.getOrDefault(Fate.CHANGED, 0),
                 fates.getOrDefault(Fate.UNCHANGED, 0),
                 fates.getOrDefault(Fate.REFUSED, 0),
-                judged.kept.size());
+                kept);
         // The note first: what has arrived before ends here.
         return store.add(tx, connector.id(), delivery, counts)
                 .compose(row -> store.addErrors(tx, connector.id(), delivery, faults)
                         .compose(v -> judged.plan.isEmpty()
                                 ? Future.succeededFuture()
-                                : customers.write(tx, judged.plan).onSuccess(chunk -> tx.event(chunk.event())))
-                        .compose(v -> store.say(tx, externals, fields, connector.source()))
+                                : customers
+                                        .write(tx, judged.plan, connector.source())
+                                        .onSuccess(chunk -> tx.event(chunk.event())))
+                        .compose(v -> sources.say(tx, externals, fields, connector.source()))
                         .compose(v -> along.go(tx, counts))
                         .map(v -> {
                             tx.event(Event.of(
@@ -363,9 +394,15 @@ public final class Deliveries {
                         }));
     }
 
-    private static List<String> names(ObjectNode draft) {
-        List<String> names = new ArrayList<>();
-        draft.fieldNames().forEachRemaining(names::add);
-        return names;
+    /** The fields that a row has said something of, whether that was known or not. */
+    private static Set<String> said(Entry entry, Fate fate) {
+        Set<String> fields = new HashSet<>();
+        entry.draft().fieldNames().forEachRemaining(fields::add);
+        fields.removeAll(FieldSourceStore.IDENTIFYING);
+        if (fate != Fate.CREATED) {
+            fields.removeAll(entry.held());
+            fields.removeAll(entry.defaults());
+        }
+        return fields;
     }
 }

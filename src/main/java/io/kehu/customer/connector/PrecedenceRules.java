@@ -1,11 +1,15 @@
 package io.kehu.customer.connector;
 
+import io.kehu.customer.FieldSourceStore;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Of two sources that say different things of one field, which one is believed. Pure. */
+/**
+ * Of two sources that say different things of one field, which one is believed: staff before all others, where a line does not
+ * say otherwise. Pure.
+ */
 final class PrecedenceRules {
     private static final String ANY = "*";
 
@@ -27,12 +31,15 @@ final class PrecedenceRules {
         for (String source : text.split(">", -1)) {
             sources.add(source.strip());
         }
+        if (!sources.contains(FieldSourceStore.STAFF)) {
+            sources.add(0, FieldSourceStore.STAFF);
+        }
         return sources;
     }
 
     /** A source that no line names comes after those that it names; of equals the last one to speak is believed. */
     boolean stays(String field, String said, String says) {
-        List<String> order = orders.getOrDefault(field, orders.getOrDefault(ANY, List.of()));
+        List<String> order = orders.getOrDefault(field, orders.getOrDefault(ANY, List.of(FieldSourceStore.STAFF)));
         return rank(order, said) < rank(order, says);
     }
 

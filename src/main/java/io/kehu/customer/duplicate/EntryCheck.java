@@ -2,12 +2,13 @@ package io.kehu.customer.duplicate;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.bus.Call;
 import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerSeals;
-import io.kehu.job.JobRun;
+import io.kehu.job.Jobs;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.kehu.sql.Where;
@@ -127,8 +128,8 @@ public final class EntryCheck {
      * @param drafts normalised fields; null for what is not looked at, and is like nobody
      * @param leavesOut whether whoever is like somebody is not entered, so that later ones are not held against him
      */
-    public Future<int[]> alike(JobRun run, List<@Nullable ObjectNode> drafts, boolean leavesOut) {
-        return run.<Rows>compute(() -> {
+    public Future<int[]> alike(Call call, Jobs jobs, List<@Nullable ObjectNode> drafts, boolean leavesOut) {
+        return jobs.<Rows>compute(() -> {
                     List<@Nullable Profile> profiles = new ArrayList<>();
                     List<EntryStore.Look> looks = new ArrayList<>();
                     for (ObjectNode draft : drafts) {
@@ -137,22 +138,22 @@ public final class EntryCheck {
                     }
                     return new Rows(profiles, looks, leavesOut, new int[drafts.size()]);
                 })
-                .compose(rows -> known(run, rows, 0)
-                        .compose(v -> run.compute(() -> {
+                .compose(rows -> known(call, jobs, rows, 0)
+                        .compose(v -> jobs.compute(() -> {
                             amongThemselves(rows);
                             return rows.alike;
                         })));
     }
 
-    private Future<?> known(JobRun run, Rows rows, int from) {
+    private Future<?> known(Call call, Jobs jobs, Rows rows, int from) {
         if (from >= rows.looks.size()) {
             return Future.succeededFuture();
         }
         List<EntryStore.Look> slice = rows.looks.subList(from, Math.min(rows.looks.size(), from + SLICE));
         Future<?> done = slice.stream().allMatch(EntryStore.Look::isEmpty)
                 ? Future.succeededFuture()
-                : store.alike((sql, values) -> database.query(run.call(), sql, values), scope(run.principal()), slice)
-                        .compose(found -> run.compute(() -> {
+                : store.alike((sql, values) -> database.query(call, sql, values), scope(call.principal()), slice)
+                        .compose(found -> jobs.compute(() -> {
                             for (Row row : found) {
                                 int n = from + row.getInteger("n");
                                 Profile mine = rows.profiles.get(n);
@@ -164,7 +165,7 @@ public final class EntryCheck {
                             }
                             return rows;
                         }));
-        return done.compose(v -> known(run, rows, from + SLICE));
+        return done.compose(v -> known(call, jobs, rows, from + SLICE));
     }
 
     private static void amongThemselves(Rows rows) {

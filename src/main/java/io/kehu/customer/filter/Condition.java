@@ -110,7 +110,8 @@ public record Condition(
         }
         return switch (field.kind()) {
             case WORD -> oneOf(field.sql(), words.toArray(String[]::new), values);
-            case REGION -> region(values);
+            case REGION -> beginning(new int[] {2, 4}, values);
+            case INDUSTRY -> beginning(new int[] {1, 3, 4}, values);
             case BRANCH, STAFF -> place(values);
             case TAG -> {
                 values.add(words.toArray(String[]::new));
@@ -137,19 +138,24 @@ public record Condition(
         return sql + (words.length == 1 ? " = ?" : " = ANY (?)");
     }
 
-    /** By the very expressions that have an index. */
-    private String region(List<Object> values) {
+    /**
+     * By the very expressions that have an index.
+     *
+     * @param lengths of codes that stand for all that begin so; others stand for themselves
+     */
+    private String beginning(int[] lengths, List<Object> values) {
         List<String> ways = new ArrayList<>();
-        for (int digits = 2; digits <= 6; digits += 2) {
-            int length = digits;
+        List<String> whole = new ArrayList<>(words);
+        for (int length : lengths) {
             String[] codes =
                     words.stream().filter(code -> code.length() == length).toArray(String[]::new);
             if (codes.length > 0) {
-                ways.add(oneOf(
-                        digits == 6 ? field.sql() : String.format(Locale.ROOT, "left(%s, %d)", field.sql(), digits),
-                        codes,
-                        values));
+                whole.removeAll(List.of(codes));
+                ways.add(oneOf(String.format(Locale.ROOT, "left(%s, %d)", field.sql(), length), codes, values));
             }
+        }
+        if (!whole.isEmpty()) {
+            ways.add(oneOf(field.sql(), whole.toArray(String[]::new), values));
         }
         return ways.size() == 1 ? ways.get(0) : "(" + String.join(" OR ", ways) + ")";
     }

@@ -1,6 +1,7 @@
 package io.kehu.customer.filter;
 
 import io.kehu.customer.Fact;
+import io.kehu.sql.Where;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -30,6 +31,8 @@ public record FilterField(
         WORD("is", "in", "known"),
         /** GB/T 2260, of which two or four digits stand for all that begin so: {@code is}, {@code in}, {@code known}. */
         REGION("is", "in", "known"),
+        /** GB/T 4754, of which a section, division or group stands for all that begin so: {@code is}, {@code in}, {@code known}. */
+        INDUSTRY("is", "in", "known"),
         /** A day: {@code from}, {@code to} (both included), {@code known}. */
         DATE("from", "to", "known"),
         /** Full years, today in the bank's zone: {@code from}, {@code to}, {@code known}. */
@@ -54,7 +57,7 @@ public record FilterField(
     }
 
     private static final Set<String> WORDS =
-            Set.of("kind", "lifecycle", "tier", "risk", "gender", "maritalStatus", "occupation", "industry", "channel");
+            Set.of("kind", "lifecycle", "tier", "risk", "gender", "maritalStatus", "occupation", "channel");
 
     private static final Set<String> AMOUNTS = Set.of("annualIncome", "assets", "liabilities");
 
@@ -76,9 +79,29 @@ public record FilterField(
         String name = fact.field();
         Kind kind = WORDS.contains(name)
                 ? Kind.WORD
-                : AMOUNTS.contains(name) ? Kind.AMOUNT : name.equals("regionCode") ? Kind.REGION : Kind.DATE;
+                : AMOUNTS.contains(name)
+                        ? Kind.AMOUNT
+                        : switch (name) {
+                            case "regionCode" -> Kind.REGION;
+                            case "industry" -> Kind.INDUSTRY;
+                            default -> Kind.DATE;
+                        };
         String permission = AMOUNTS.contains(name) ? "customer:finance" : null;
         return new FilterField(name, kind, "c." + fact.column(), fact.column(), permission);
+    }
+
+    /** What a {@code customer.customer c} has there, as an array of texts in the form of the contract; empty for nothing. */
+    public String values(Where where, Moment moment) {
+        String text = switch (kind) {
+            case TAG -> null;
+            case AGE -> where.bound("extract(year FROM age(?::date, " + sql + "))::int::text", moment.today());
+            case INSTANT -> "to_char(" + sql + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+            default -> sql + "::text";
+        };
+        return text == null
+                ? "ARRAY(SELECT DISTINCT t.code FROM customer.tag_current t"
+                        + " WHERE t.customer_id IN (SELECT customer.sides(" + sql + ")) ORDER BY t.code)"
+                : "array_remove(ARRAY[" + text + "], NULL)";
     }
 
     static @Nullable FilterField named(String name) {

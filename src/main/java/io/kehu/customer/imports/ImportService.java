@@ -14,6 +14,7 @@ import io.kehu.customer.bulk.CustomerChunks;
 import io.kehu.job.Jobs;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
+import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import java.time.OffsetDateTime;
 import java.util.Iterator;
@@ -38,6 +39,7 @@ final class ImportService {
     private final CustomerChunks customers;
     private final ImportStore store;
     private final ImportTemplate template;
+    private final Vertx vertx;
 
     ImportService(
             Database database,
@@ -45,30 +47,36 @@ final class ImportService {
             Jobs jobs,
             CustomerChunks customers,
             ImportStore store,
-            ImportTemplate template) {
+            ImportTemplate template,
+            Vertx vertx) {
         this.database = database;
         this.blobs = blobs;
         this.jobs = jobs;
         this.customers = customers;
         this.store = store;
         this.template = template;
+        this.vertx = vertx;
     }
 
     /** A workbook to fill in. */
     Future<Reply> template(Call call) {
         String kind = call.text("kind", "person");
-        Buffer workbook = template.workbook(kind, call.principal().may("customer:finance"));
         String name = "customers-" + kind + ".xlsx";
         Blobs.Draft draft = Blobs.Draft.of(
                 call.principal().subject(), "customer-import-template", PERMISSION, name, MAX_TEMPLATE_BYTES);
-        Iterator<Buffer> pieces = List.of(workbook).iterator();
-        return blobs.write(draft, new Pulled(() -> Future.succeededFuture(pieces.hasNext() ? pieces.next() : null)))
+        boolean finance = call.principal().may("customer:finance");
+        return vertx.<Buffer>executeBlocking(() -> template.workbook(kind, finance))
+                .compose(workbook -> {
+                    Iterator<Buffer> pieces = List.of(workbook).iterator();
+                    return blobs.write(
+                            draft, new Pulled(() -> Future.succeededFuture(pieces.hasNext() ? pieces.next() : null)));
+                })
                 .map(file -> Reply.file(new Reply.Download(file.id(), name, SHEET)));
     }
 
     /**
      * Takes an upload over and asks for the job. Problems: blob.notClaimable, customer.fieldForbidden,
-     * customer.branchUnknown, customer.managerUnknown.
+     * customer.sourceReserved, customer.branchUnknown, customer.managerUnknown.
      */
     Future<Reply> create(Call call) {
         ObjectNode body = call.json();

@@ -2,22 +2,26 @@ package io.kehu.customer.imports;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.contract.Contract;
+import io.kehu.customer.quality.Dictionary;
 import io.vertx.core.buffer.Buffer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The workbook that people fill in to import it: a column for each field, lists of words to choose from (ECMA-376, part 1,
- * 18.3.1.33) on a hidden sheet, as the contract has them, and an example. All cells are texts, so that a phone keeps its zeros and
+ * The workbook that people fill in to import it: a column for each field, lists to choose from (ECMA-376, part 1,
+ * 18.3.1.33) on a hidden sheet, and an example. Lists are the words of the contract, and the codes of dictionaries with their
+ * names, beside which the code alone may be typed. All cells are texts, so that a phone keeps its zeros and
  * a date is what was typed.
  */
 final class ImportTemplate {
@@ -78,6 +82,13 @@ final class ImportTemplate {
             "risk", "CustomerRisk",
             "channel", "CustomerChannel");
 
+    /** Which dictionary a column chooses from. */
+    static final Map<String, Dictionary> CODED = Map.of(
+            "regionCode", Dictionary.REGIONS,
+            "addressRegionCode", Dictionary.REGIONS,
+            "industry", Dictionary.INDUSTRIES,
+            "occupation", Dictionary.OCCUPATIONS);
+
     private static final Map<String, String> EXAMPLE = Map.ofEntries(
             Map.entry(REMARKS, "#example"),
             Map.entry("name", "张三"),
@@ -87,13 +98,14 @@ final class ImportTemplate {
             Map.entry("birthDate", "1990-01-31"),
             Map.entry("foundedOn", "2010-05-20"),
             Map.entry("gender", "male"),
-            Map.entry("regionCode", "310115"),
+            Map.entry("regionCode", "310115 上海市浦东新区"),
             Map.entry("lifecycle", "prospect"),
             Map.entry("tier", "mass"),
             Map.entry("customerSince", "2020-06-01"),
             Map.entry("assets", "1200000.50"));
 
-    private final Map<String, List<String>> lists = new LinkedHashMap<>();
+    private final Map<String, List<String>> lists = new HashMap<>();
+    private final Map<String, Buffer> made = new ConcurrentHashMap<>();
 
     ImportTemplate(Contract contract) {
         JsonNode schemas = contract.document().at("/components/schemas");
@@ -105,6 +117,7 @@ final class ImportTemplate {
             }
             lists.put(column, words);
         });
+        CODED.values().forEach(dictionary -> lists.put(dictionary.code(), dictionary.labels()));
     }
 
     /** Whether a column of this name is a field of an import. */
@@ -112,13 +125,28 @@ final class ImportTemplate {
         return PERSON.contains(name) || ORGANISATION.contains(name) || FINANCE.contains(name);
     }
 
-    /** @param finance whether it has the columns that need customer:finance */
+    /**
+     * Blocks the first time, while it compresses some thousand names.
+     *
+     * @param finance whether it has the columns that need customer:finance
+     */
     Buffer workbook(String kind, boolean finance) {
+        return made.computeIfAbsent(kind + finance, key -> make(kind, finance));
+    }
+
+    private Buffer make(String kind, boolean finance) {
         List<String> columns = new ArrayList<>(List.of(REMARKS));
         columns.addAll(kind.equals("person") ? PERSON : ORGANISATION);
         if (finance) {
             columns.addAll(FINANCE);
         }
+        Map<String, List<String>> choices = new LinkedHashMap<>();
+        columns.stream().map(ImportTemplate::list).forEach(list -> {
+            List<String> words = lists.get(list);
+            if (words != null) {
+                choices.put(list, words);
+            }
+        });
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (ZipOutputStream zip = new ZipOutputStream(bytes, StandardCharsets.UTF_8)) {
             part(zip, "[Content_Types].xml", types());
@@ -140,8 +168,8 @@ final class ImportTemplate {
                             "styles",
                             "styles.xml"));
             part(zip, "xl/styles.xml", styles());
-            part(zip, "xl/worksheets/sheet1.xml", customers(columns));
-            part(zip, "xl/worksheets/sheet2.xml", words());
+            part(zip, "xl/worksheets/sheet1.xml", customers(columns, choices));
+            part(zip, "xl/worksheets/sheet2.xml", words(choices));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -189,7 +217,13 @@ final class ImportTemplate {
                 + "<cellXfs count=\"2\"><xf/><xf numFmtId=\"49\" applyNumberFormat=\"1\"/></cellXfs></styleSheet>";
     }
 
-    private String customers(List<String> columns) {
+    /** Columns of one dictionary share a list. */
+    private static String list(String column) {
+        Dictionary dictionary = CODED.get(column);
+        return dictionary == null ? column : dictionary.code();
+    }
+
+    private static String customers(List<String> columns, Map<String, List<String>> choices) {
         StringBuilder xml = new StringBuilder(HEAD)
                 .append("<worksheet xmlns=\"")
                 .append(MAIN)
@@ -203,14 +237,18 @@ final class ImportTemplate {
         columns.forEach(column -> example.add(EXAMPLE.get(column)));
         row(xml, 2, example);
         xml.append("</sheetData><dataValidations count=\"");
-        List<String> chosen = columns.stream().filter(lists::containsKey).toList();
+        List<String> chosen = columns.stream()
+                .filter(column -> choices.containsKey(list(column)))
+                .toList();
         xml.append(chosen.size()).append("\">");
-        List<String> order = List.copyOf(lists.keySet());
+        List<String> order = List.copyOf(choices.keySet());
         for (String column : chosen) {
             String letter = letter(columns.indexOf(column));
-            String from = letter(order.indexOf(column));
-            int words = lists.getOrDefault(column, List.of()).size();
-            xml.append("<dataValidation type=\"list\" allowBlank=\"1\" showErrorMessage=\"1\" sqref=\"")
+            String from = letter(order.indexOf(list(column)));
+            int words = choices.getOrDefault(list(column), List.of()).size();
+            xml.append("<dataValidation type=\"list\" allowBlank=\"1\" showErrorMessage=\"")
+                    .append(CODED.containsKey(column) ? '0' : '1')
+                    .append("\" sqref=\"")
                     .append(letter)
                     .append("2:")
                     .append(letter)
@@ -226,15 +264,15 @@ final class ImportTemplate {
         return xml.append("</dataValidations></worksheet>").toString();
     }
 
-    private String words() {
+    private static String words(Map<String, List<String>> choices) {
         StringBuilder xml = new StringBuilder(HEAD)
                 .append("<worksheet xmlns=\"")
                 .append(MAIN)
                 .append("\"><sheetData>");
-        int longest = lists.values().stream().mapToInt(List::size).max().orElse(0);
+        int longest = choices.values().stream().mapToInt(List::size).max().orElse(0);
         for (int i = 0; i < longest; i++) {
             List<@Nullable String> row = new ArrayList<>();
-            for (List<String> words : lists.values()) {
+            for (List<String> words : choices.values()) {
                 row.add(i < words.size() ? words.get(i) : null);
             }
             row(xml, i + 1, row);

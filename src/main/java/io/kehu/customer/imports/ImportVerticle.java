@@ -1,10 +1,8 @@
 package io.kehu.customer.imports;
 
 import io.kehu.bus.Operations;
-import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.bulk.CustomerChunks;
-import io.kehu.customer.duplicate.EntryCheck;
-import io.kehu.customer.identity.NameTokens;
+import io.kehu.customer.bulk.Sieve;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -17,7 +15,7 @@ public final class ImportVerticle implements Domain {
         ImportStore store = new ImportStore(kernel.database());
         ImportWork work = new ImportWork(
                 customers,
-                new EntryCheck(kernel.database(), new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()))),
+                new Sieve(kernel, customers),
                 store,
                 kernel.contract().body("createCustomer"),
                 kernel.clock(),
@@ -30,7 +28,8 @@ public final class ImportVerticle implements Domain {
                 kernel.jobs(),
                 customers,
                 store,
-                new ImportTemplate(kernel.contract()));
+                new ImportTemplate(kernel.contract()),
+                kernel.vertx());
         return Operations.at("customer.imports")
                 .on("createImport", service::create)
                 .on("getImportTemplate", service::template)

@@ -13,7 +13,7 @@ import io.kehu.customer.bulk.CustomerChunks.Fate;
 import io.kehu.customer.bulk.CustomerChunks.Keys;
 import io.kehu.customer.bulk.CustomerChunks.Plan;
 import io.kehu.customer.bulk.CustomerChunks.Verdict;
-import io.kehu.customer.duplicate.EntryCheck;
+import io.kehu.customer.bulk.Sieve;
 import io.kehu.customer.imports.sheet.Book;
 import io.kehu.job.JobRun;
 import io.kehu.sql.Clock;
@@ -29,7 +29,6 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -53,7 +52,7 @@ final class ImportWork {
     private static final byte[] NO_HASH = new byte[32];
 
     private final CustomerChunks customers;
-    private final EntryCheck check;
+    private final Sieve sieve;
     private final ImportStore store;
     private final Clock clock;
     private final ZoneId zone;
@@ -63,14 +62,14 @@ final class ImportWork {
 
     ImportWork(
             CustomerChunks customers,
-            EntryCheck check,
+            Sieve sieve,
             ImportStore store,
             Schema shape,
             Clock clock,
             ZoneId zone,
             int chunkRows) {
         this.customers = customers;
-        this.check = check;
+        this.sieve = sieve;
         this.store = store;
         this.shape = shape;
         this.clock = clock;
@@ -88,14 +87,6 @@ final class ImportWork {
             return first + readings.size();
         }
     }
-
-    /**
-     * The good rows of a chunk, and to how many customers each is alike.
-     *
-     * @param entries those that are to be entered
-     * @param left which of the good rows are not
-     */
-    private record Sifted(List<Entry> entries, List<Keys> keys, boolean[] left, int[] alike) {}
 
     /** Fails with the codes of {@link CsvRows} and {@link Book}, {@code xlsx.old}, {@code import.columnUnknown}, {@code import.columnRepeated}. */
     Future<Void> run(JobRun run) {
@@ -225,10 +216,15 @@ final class ImportWork {
         LocalDate today = clock.now().atZoneSameInstant(zone).toLocalDate();
         return customers
                 .find(task.run.call(), chunk.keys)
-                .compose(found -> sifted(task, chunk, found, today)
+                .compose(found -> sieve.sift(task.run.call(), task.duplicates, chunk.entries, chunk.keys, found, today)
                         .compose(sifted -> task.run
                                 .compute(() -> customers.plan(
-                                        task.run.principal(), sifted.entries, sifted.keys, found, task.place, today))
+                                        task.run.principal(),
+                                        sifted.entries(),
+                                        sifted.keys(),
+                                        found,
+                                        task.place,
+                                        today))
                                 .compose(plan -> write(task, chunk, sifted, chunk.next(first), plan))))
                 .recover(failure -> {
                     Problem problem = Problem.in(failure);
@@ -241,38 +237,7 @@ final class ImportWork {
                 });
     }
 
-    private Future<Sifted> sifted(Task task, Chunk chunk, CustomerChunks.Found found, LocalDate today) {
-        int size = chunk.entries.size();
-        if (task.duplicates.equals("create")) {
-            return Future.succeededFuture(new Sifted(chunk.entries, chunk.keys, new boolean[size], new int[size]));
-        }
-        boolean skips = task.duplicates.equals("skip");
-        return task.run
-                .compute(() -> customers.newcomers(chunk.entries, chunk.keys, found, today))
-                .compose(drafts -> check.alike(task.run, drafts, skips))
-                .map(alike -> {
-                    List<Entry> entries = new ArrayList<>();
-                    List<Keys> keys = new ArrayList<>();
-                    boolean[] left = new boolean[size];
-                    Map<Buffer, Integer> first = new HashMap<>();
-                    for (int i = 0; i < size; i++) {
-                        Buffer external = chunk.keys.get(i).external();
-                        Integer former = external == null ? null : first.putIfAbsent(external, i);
-                        if (former != null && left[former]) {
-                            // More about one who was not entered.
-                            alike[i] = alike[former];
-                        }
-                        left[i] = skips && alike[i] > 0;
-                        if (!left[i]) {
-                            entries.add(chunk.entries.get(i));
-                            keys.add(chunk.keys.get(i));
-                        }
-                    }
-                    return new Sifted(entries, keys, left, alike);
-                });
-    }
-
-    private Future<Void> write(Task task, Chunk chunk, Sifted sifted, long rows, Plan plan) {
+    private Future<Void> write(Task task, Chunk chunk, Sieve.Sifted sifted, long rows, Plan plan) {
         ObjectNode before = task.run.position();
         long kept = before.path("errors").longValue();
         List<ImportStore.Fault> faults = new ArrayList<>();
@@ -284,8 +249,8 @@ final class ImportWork {
             List<FieldError> found = reading.faults();
             Fate fate = Fate.REFUSED;
             if (found.isEmpty()) {
-                int alike = sifted.alike[good];
-                boolean left = sifted.left[good++];
+                int alike = sifted.alike()[good];
+                boolean left = sifted.left()[good++];
                 if (!left) {
                     Verdict verdict = plan.verdicts().get(entry++);
                     fate = verdict.fate();
@@ -322,7 +287,7 @@ final class ImportWork {
         }
         return task.run.chunk(tx -> store.add(tx, task.run.id(), kept, faults)
                 .compose(v -> writes
-                        ? customers.write(tx, plan)
+                        ? customers.write(tx, plan, task.mapping.source())
                         : Future.succeededFuture(nothing(task.run, "import.rowsRefused", faults.size())))
                 .map(done -> new JobRun.Step(done, position, progress)));
     }

@@ -7,7 +7,9 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problem.FieldError;
+import io.kehu.customer.FieldSourceStore;
 import io.kehu.customer.bulk.CellText;
+import io.kehu.customer.quality.Dictionary;
 import java.time.LocalDate;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
@@ -119,10 +121,14 @@ public final class Mapping {
     /**
      * Reads a mapping that fits the contract.
      *
-     * @throws Problem {@code request.invalid} where a field has no source or several, or is mapped twice
+     * @throws Problem {@code request.invalid} where a field has no source or several, or is mapped twice; {@code
+     *     customer.sourceReserved}
      */
     static Mapping of(ObjectNode json) {
         Mapping mapping = new Mapping(json);
+        if (FieldSourceStore.STAFF.equals(mapping.source())) {
+            throw Problem.of("customer.sourceReserved", FieldSourceStore.STAFF);
+        }
         List<FieldError> faults = new ArrayList<>();
         Set<String> seen = new HashSet<>();
         int i = 0;
@@ -160,7 +166,7 @@ public final class Mapping {
     /**
      * The same for rows whose cells have names: {@link #read(long, UnaryOperator)} then.
      *
-     * @throws Problem {@code request.invalid}
+     * @throws Problem those of {@link #of}
      */
     public static Mapping named(ObjectNode json) {
         Mapping mapping = of(json);
@@ -369,12 +375,20 @@ public final class Mapping {
             }
             value = joined.toString();
         }
-        return source.values.getOrDefault(value, value);
+        String said = source.values.getOrDefault(value, value);
+        Dictionary codes = ImportTemplate.CODED.get(source.field);
+        return codes == null ? said : codes.chosen(said);
     }
 
     /** Without blanks around it, and without the apostrophe that exports put before what a spreadsheet would calculate. */
     private static String cell(CsvRows.Row row, int column) {
         return CellText.plain(row.get(column).strip());
+    }
+
+    /** The system whose word the file is; null where it names no ids of one. */
+    @Nullable
+    String source() {
+        return json.path("externalId").path("source").textValue();
     }
 
     /** Whether it is no customer: the last line of a file that was exported here, a remark in a template. */

@@ -11,6 +11,7 @@ import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerStore;
+import io.kehu.customer.FieldSourceStore;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.customer.merge.SideStore.Family;
 import io.kehu.customer.merge.SideStore.Link;
@@ -159,7 +160,14 @@ final class MergeService {
         ObjectNode own = layers.all().get(layers.all().size() - 1).own();
         return store.insert(tx, draft, family.seal(survivor.id(), own))
                 .compose(merge -> store.join(tx, survivor, duplicate)
-                        .compose(gone -> family.put(tx, SideStore.with(survivor, merged))
+                        .compose(gone -> family.put(tx, SideStore.with(survivor, merged), null)
+                                .compose(after -> FieldSourceStore.join(
+                                                tx,
+                                                survivor.id(),
+                                                duplicate.id(),
+                                                after.differing(survivor),
+                                                fields(choices))
+                                        .map(after))
                                 .map(after -> {
                                     told(tx, "merge.made", merge, after, duplicate, gone);
                                     return Reply.created("/v1/merges/" + merge.id(), json -> {
@@ -172,6 +180,13 @@ final class MergeService {
                                             })
                                             .etag(merge.version());
                                 })));
+    }
+
+    /** Chosen one by one. */
+    private static List<String> fields(ObjectNode choices) {
+        List<String> fields = new ArrayList<>();
+        choices.fieldNames().forEachRemaining(fields::add);
+        return fields;
     }
 
     /** What the two come to together, by the rules of every customer. */
@@ -257,7 +272,10 @@ final class MergeService {
         List<Customer> below = family.below(duplicate.id());
         Customer without = SideStore.with(survivor, apart(family, merge, survivor, below));
         return store.part(tx, duplicate, below)
-                .compose(version -> family.put(tx, without)
+                .compose(version -> family.put(tx, without, null)
+                        .compose(after -> FieldSourceStore.part(
+                                        tx, survivor.id(), merge.madeAt(), after.differing(survivor))
+                                .map(after))
                         .compose(after -> store.undone(tx, merge.id()).map(undone -> {
                             told(tx, "merge.undone", undone, after, duplicate, version);
                             return Reply.ok(undone::toJson).etag(undone.version());

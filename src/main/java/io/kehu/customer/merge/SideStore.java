@@ -94,8 +94,8 @@ public final class SideStore {
             return seals.seal(seals.key(row(survivor)), TABLE, own);
         }
 
-        /** Writes one record of the family with the layers that have changed. */
-        Future<Customer> put(Tx tx, Customer after) {
+        /** Writes one record of the family with the layers that have changed; see {@link CustomerStore#put}. */
+        Future<Customer> put(Tx tx, Customer after, @Nullable String source) {
             List<ObjectNode> owns = new ArrayList<>();
             Future<?> kept = Future.succeededFuture();
             for (Layers.Layer layer : layers(after.id()).all()) {
@@ -109,7 +109,7 @@ public final class SideStore {
             Long side = after.id().equals(root.id()) ? null : after.seq();
             CustomerStore.Claims claims = new CustomerStore.Claims(
                     root.seq(), side, owns.stream().map(SideStore::unique).toList());
-            return kept.compose(v -> customers.put(tx, row(after.id()), after, claims));
+            return kept.compose(v -> customers.put(tx, row(after.id()), after, claims, source));
         }
     }
 
@@ -150,8 +150,9 @@ public final class SideStore {
      * where that one has been separated meanwhile.
      *
      * @param side the id the change arrived for
+     * @param source who says so, of each of them; null where it is not known
      */
-    public Future<Customer> carry(Tx tx, Customer before, Customer after, UUID side) {
+    public Future<Customer> carry(Tx tx, Customer before, Customer after, UUID side, @Nullable String source) {
         return family(tx, before).compose(family -> {
             Customer arrived = family.record(side);
             if (arrived == null) {
@@ -170,9 +171,9 @@ public final class SideStore {
             }
             Future<?> written = Future.succeededFuture();
             for (Customer way : ways) {
-                written = written.compose(v -> family.put(tx, way));
+                written = written.compose(v -> family.put(tx, way, source));
             }
-            return written.compose(v -> family.put(tx, after));
+            return written.compose(v -> family.put(tx, after, source));
         });
     }
 

@@ -1,8 +1,10 @@
 package io.kehu.customer.quality;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Json;
+import io.kehu.bus.Problem.FieldError;
 import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
 import io.kehu.sql.Where;
@@ -13,18 +15,20 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a record should be, as data. The words of a rule choose among conditions that are the program's own.
  *
- * @param kind required, past, order, reference, contact, fresh or filter
+ * @param kind required, past, order, reference, contact, fresh, filter or format
  * @param appliesTo person, organisation, or null for both
  * @param field of the customer, as the contract names it; null for contact and fresh
- * @param other of an order: the field that may not come after; of a reference: the dictionary
+ * @param other of an order: the field that may not come after; of a reference: the dictionary; of the format of a document its type
  * @param days of fresh: how long a record may stay as it is
  * @param condition of a filter: what is wrong, as {@code CustomerFilter} of the contract
+ * @param patterns of a format: one must fit what is there
  * @param weight how much of the score it takes, 1 to 100
  */
 record QualityRule(
@@ -36,6 +40,7 @@ record QualityRule(
         @Nullable String other,
         @Nullable Integer days,
         @Nullable ObjectNode condition,
+        @Nullable List<String> patterns,
         int weight,
         boolean enabled,
         long version,
@@ -50,17 +55,24 @@ record QualityRule(
             "gender", "c.gender",
             "channel", "c.channel");
 
-    /** A new one, of the kind filter. */
+    /** Fields that only an opened record has. */
+    private static final Set<String> SEALED = Set.of("name", "phone", "email", "address", "postCode", "document");
+
+    /** A new one, of the kind filter or format. */
     static QualityRule draft(UUID id, ObjectNode body) {
+        JsonNode format = body.path("format");
+        List<String> patterns = new ArrayList<>();
+        format.path("patterns").forEach(pattern -> patterns.add(pattern.textValue()));
         return new QualityRule(
                 id,
                 body.required("code").textValue(),
-                "filter",
+                format.isMissingNode() ? "filter" : "format",
                 body.path("appliesTo").textValue(),
+                format.path("field").textValue(),
+                format.path("documentType").textValue(),
                 null,
-                null,
-                null,
-                (ObjectNode) body.required("condition"),
+                (ObjectNode) body.get("condition"),
+                format.isMissingNode() ? null : List.copyOf(patterns),
                 body.required("weight").intValue(),
                 true,
                 1,
@@ -69,6 +81,7 @@ record QualityRule(
 
     static QualityRule from(Row row) {
         String condition = row.getString("condition");
+        String[] patterns = row.getArrayOfStrings("patterns");
         return new QualityRule(
                 row.getUUID("id"),
                 row.getString("code"),
@@ -78,6 +91,7 @@ record QualityRule(
                 row.getString("other"),
                 row.getInteger("days"),
                 condition == null ? null : Json.read(condition),
+                patterns == null ? null : List.of(patterns),
                 row.getInteger("weight"),
                 row.getBoolean("enabled"),
                 row.getLong("version"),
@@ -101,11 +115,87 @@ record QualityRule(
             case "fresh" ->
                 "c.valid_from < kehu.now() - make_interval(days => " + where.bind(days == null ? 0 : days) + "::int)";
             case "filter" -> filter(where, moment);
+            case "format" ->
+                "coalesce(" + column + " COLLATE \"C\" !~ " + where.bind(TextPattern.regex(parsed()))
+                        + "::text, false)";
             default -> throw new IllegalStateException("a rule of the unknown kind " + kind);
         };
         return appliesTo == null
                 ? "(" + condition + ")"
                 : "(c.kind = '" + kindOfCustomer() + "' AND " + condition + ")";
+    }
+
+    /** Whether it holds against what only an opened record has. */
+    boolean isSealed() {
+        return kind.equals("format") && SEALED.contains(String.valueOf(field));
+    }
+
+    /** Whether an opened record fails it; a part that is not there fails nothing. */
+    boolean failed(String kindOfCustomer, JsonNode personal) {
+        if (appliesTo != null && !appliesTo.equals(kindOfCustomer)) {
+            return false;
+        }
+        List<TextPattern> allowed = parsed();
+        return texts(personal).stream().anyMatch(text -> allowed.stream().noneMatch(pattern -> pattern.fits(text)));
+    }
+
+    private List<String> texts(JsonNode personal) {
+        List<String> texts = new ArrayList<>();
+        switch (String.valueOf(field)) {
+            case "name" -> texts.add(personal.path("name").asText());
+            case "phone" ->
+                personal.path("phones")
+                        .forEach(one -> texts.add(one.path("number").asText()));
+            case "email" -> personal.path("emails").forEach(one -> texts.add(one.asText()));
+            case "address" ->
+                personal.path("addresses")
+                        .forEach(one -> texts.add(one.path("line").asText()));
+            case "postCode" ->
+                personal.path("addresses")
+                        .forEach(one -> texts.add(one.path("postCode").asText()));
+            case "document" ->
+                personal.path("documents").forEach(one -> {
+                    if (one.path("type").asText().equals(other)) {
+                        texts.add(one.path("number").asText());
+                    }
+                });
+            default -> throw new IllegalStateException("a format of the unknown field " + field);
+        }
+        texts.removeIf(String::isEmpty);
+        return texts;
+    }
+
+    private List<TextPattern> parsed() {
+        List<TextPattern> read = new ArrayList<>();
+        for (String pattern : Objects.requireNonNull(patterns)) {
+            try {
+                read.add(TextPattern.of(pattern));
+            } catch (TextPattern.Fault e) {
+                throw new IllegalStateException("the rule " + code + " has a pattern that is none", e);
+            }
+        }
+        return read;
+    }
+
+    /** What is wrong with its patterns. */
+    List<FieldError> faults() {
+        List<FieldError> faults = new ArrayList<>();
+        int i = 0;
+        for (String pattern : Objects.requireNonNull(patterns)) {
+            String at = "/format/patterns/" + i++;
+            try {
+                if (TextPattern.of(pattern).tells() && isSealed()) {
+                    faults.add(new FieldError(at, "field.patternTells", List.of()));
+                }
+            } catch (TextPattern.Fault e) {
+                faults.add(new FieldError(at, "field.noPattern", List.of(Integer.toString(e.at))));
+            }
+        }
+        if ("document".equals(field) != (other != null)) {
+            faults.add(new FieldError(
+                    "/format/documentType", other == null ? "field.required" : "field.unknown", List.of()));
+        }
+        return faults;
     }
 
     /** Filters bind by question marks, which here are placed one by one. */
@@ -137,13 +227,9 @@ record QualityRule(
         return column;
     }
 
-    /** As much of a code as the dictionary has: regions whole, divisions (or their section alone), sub-major groups. */
+    /** As much of a code as the dictionary has: of occupations sub-major groups, of others the whole. */
     private String known(String column) {
-        return switch (String.valueOf(other)) {
-            case "regions" -> column;
-            case "industries" -> "left(" + column + ", 3)";
-            default -> "rpad(left(" + column + ", 3), 5, '0')";
-        };
+        return "occupations".equals(other) ? "rpad(left(" + column + ", 3), 5, '0')" : column;
     }
 
     void toJson(JsonGenerator json) throws IOException {
@@ -159,6 +245,13 @@ record QualityRule(
         if (condition != null) {
             json.writeFieldName("condition");
             json.writeTree(condition);
+        }
+        if (patterns != null) {
+            json.writeArrayFieldStart("patterns");
+            for (String pattern : patterns) {
+                json.writeString(pattern);
+            }
+            json.writeEndArray();
         }
         json.writeNumberField("weight", weight);
         json.writeBooleanField("enabled", enabled);

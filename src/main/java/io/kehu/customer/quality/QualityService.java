@@ -7,8 +7,10 @@ import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
+import io.kehu.bus.Problem.FieldError;
 import io.kehu.bus.Reply;
 import io.kehu.customer.CustomerReach;
+import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.filter.Filter;
 import io.kehu.customer.quality.QualityStore.Counts;
 import io.kehu.sql.Database;
@@ -16,10 +18,12 @@ import io.kehu.sql.Page;
 import io.kehu.sql.Past;
 import io.vertx.core.Future;
 import java.io.IOException;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 
 /** What is asked of quality: dictionaries, rules, and what they find. */
@@ -27,11 +31,13 @@ final class QualityService {
     private static final String READ = "quality:read";
     private static final int WHOLE = 100;
     private static final int MAX_RULES = 60;
+    private static final int MAX_FORMATS = 20;
 
     private final Database database;
     private final QualityStore store;
     private final CustomerReach reach;
     private final List<Dictionary> dictionaries;
+    private final CustomerSeals seals;
     private final int keptSeconds;
     private final UnaryOperator<byte[]> mac;
 
@@ -39,12 +45,14 @@ final class QualityService {
             Database database,
             QualityStore store,
             List<Dictionary> dictionaries,
+            CustomerSeals seals,
             int keptSeconds,
             UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
         this.reach = new CustomerReach(database);
         this.dictionaries = dictionaries;
+        this.seals = seals;
         this.keptSeconds = keptSeconds;
         this.mac = mac;
     }
@@ -69,6 +77,20 @@ final class QualityService {
         return found == null
                 ? Future.failedFuture(Problem.of("dictionary.notFound"))
                 : Future.succeededFuture(Reply.ok(found::toJson).etag(found.version()));
+    }
+
+    /** Problems: dictionary.notFound, request.cursorInvalid. */
+    Future<Reply> entries(Call call) {
+        Page page = Page.of(call, mac);
+        Dictionary found = Dictionary.of(call.text("dictionaryCode", ""));
+        if (found == null) {
+            return Future.failedFuture(Problem.of("dictionary.notFound"));
+        }
+        String after = page.after().isEmpty() ? "" : page.after().get(0);
+        List<Dictionary.Entry> entries =
+                found.select(call.text("parent"), call.integer("level", 0), call.text("search"), after, page.fetch());
+        return Future.succeededFuture(Reply.ok(page.write(
+                entries, entries.size(), entry -> List.of(entry.code()), (json, entry) -> entry.toJson(json))));
     }
 
     Future<Reply> rules(Call call) {
@@ -108,18 +130,27 @@ final class QualityService {
     }
 
     /**
-     * A rule in the words of filters. Whoever reads issues sees what it asks about, so it may ask of nothing that takes a right of
-     * its own. Problems: quality.codeTaken, quality.fieldForbidden, quality.tooManyRules, and those of the words of filters.
+     * A rule in the words of filters, or of what a field looks like. Whoever reads issues sees what it asks about, so it may ask of
+     * nothing that takes a right of its own, and of what is sealed the shape alone. Problems: quality.codeTaken,
+     * quality.fieldForbidden, quality.tooManyRules, request.invalid, and those of the words of filters.
      */
     Future<Reply> createRule(Call call) {
+        JsonNode body = call.json();
+        if (body.has("condition") == body.has("format")) {
+            throw Problem.invalid(List.of(new FieldError("", "field.oneOf", List.of("condition, format"))));
+        }
         QualityRule draft = QualityRule.draft(Ids.next(), call.json());
-        Filter filter = Filter.parse(call.json().required("condition"), "/condition");
-        if (!filter.permissions().isEmpty()) {
+        if (draft.condition() == null) {
+            List<FieldError> faults = draft.faults();
+            if (!faults.isEmpty()) {
+                throw Problem.invalid(faults);
+            }
+        } else if (!Filter.parse(draft.condition(), "/condition").permissions().isEmpty()) {
             throw Problem.of("quality.fieldForbidden");
         }
         return database.write(
                 call,
-                tx -> store.insert(tx, draft, MAX_RULES)
+                tx -> store.insert(tx, draft, MAX_RULES, MAX_FORMATS)
                         .compose(made -> store.forget(tx).map(made))
                         .map(made -> {
                             tx.event(Event.of("quality.ruleCreated", made.id(), made.version(), READ));
@@ -134,7 +165,7 @@ final class QualityService {
      */
     Future<Reply> summary(Call call) {
         boolean whole = call.principal().seesWholeBranches();
-        return inForce(call)
+        return countable(call)
                 .compose(rules -> (whole ? keptOrMade(call, rules) : Future.succeededFuture(Optional.<Counts>empty()))
                         .compose(
                                 kept -> kept.isPresent() ? Future.succeededFuture(kept.get()) : store.live(call, rules))
@@ -171,14 +202,41 @@ final class QualityService {
     Future<Reply> ofCustomer(Call call) {
         return reach.of(call, call.id("customerId"))
                 .compose(customer -> inForce(call)
-                        .compose(rules -> store.of(call, customer.id(), rules)
-                                .map(row -> Reply.ok(json -> {
+                        .compose(rules -> failedBy(call, customer.id(), rules)
+                                .map(failed -> Reply.ok(json -> {
                                     json.writeStartObject();
                                     json.writeStringField(
                                             "customerId", customer.id().toString());
-                                    found(json, rules, Set.of(row.getArrayOfStrings("failed")));
+                                    found(json, rules, failed);
                                     json.writeEndObject();
                                 }))));
+    }
+
+    /** By what the database sees, and where a rule asks for it by the opened record. */
+    private Future<Set<String>> failedBy(Call call, UUID customer, List<QualityRule> rules) {
+        List<QualityRule> seen = rules.stream().filter(rule -> !rule.isSealed()).toList();
+        List<QualityRule> sealed = rules.stream().filter(QualityRule::isSealed).toList();
+        return store.of(call, customer, seen).compose(row -> {
+            Set<String> failed = new HashSet<>(List.of(row.getArrayOfStrings("failed")));
+            if (sealed.isEmpty()) {
+                return Future.succeededFuture(failed);
+            }
+            return store.sealed(call, customer).map(record -> {
+                if (record.getBuffer("wrapped") != null) {
+                    JsonNode personal = seals.open(seals.key(record), "customer.sealed", record.getBuffer("personal"));
+                    sealed.stream()
+                            .filter(rule -> rule.failed(record.getString("kind"), personal))
+                            .forEach(rule -> failed.add(rule.code()));
+                }
+                return failed;
+            });
+        });
+    }
+
+    /** Those that the database holds against all customers. */
+    private Future<List<QualityRule>> countable(Call call) {
+        return inForce(call)
+                .map(rules -> rules.stream().filter(rule -> !rule.isSealed()).toList());
     }
 
     private Future<List<QualityRule>> inForce(Call call) {
@@ -186,18 +244,21 @@ final class QualityService {
                 .map(rules -> rules.stream().filter(QualityRule::enabled).toList());
     }
 
-    /** Problems: quality.ruleNotFound, request.cursorInvalid. */
+    /** Problems: quality.ruleNotFound, quality.ruleOfRecord, request.cursorInvalid. */
     Future<Reply> issues(Call call) {
         Page page = Page.of(call, mac);
         String wanted = call.text("rule");
         return inForce(call).compose(all -> {
             List<QualityRule> rules = wanted == null
-                    ? all
+                    ? all.stream().filter(rule -> !rule.isSealed()).toList()
                     : all.stream()
                             .filter(rule -> Objects.equals(rule.code(), wanted))
                             .toList();
             if (wanted != null && rules.isEmpty()) {
                 return Future.failedFuture(Problem.of("quality.ruleNotFound"));
+            }
+            if (rules.stream().anyMatch(QualityRule::isSealed)) {
+                return Future.failedFuture(Problem.of("quality.ruleOfRecord"));
             }
             return store.issues(call, rules, page)
                     .map(rows -> Reply.ok(page.write(

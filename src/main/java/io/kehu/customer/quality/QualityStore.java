@@ -24,18 +24,24 @@ import org.jspecify.annotations.Nullable;
 /** SQL of rules, and of what they find. */
 final class QualityStore {
     private static final String COLUMNS =
-            "r.id, r.code, r.kind, r.applies_to, r.field, r.other, r.days, r.condition::text AS condition, r.weight, r.enabled, r.version, r.valid_from";
+            "r.id, r.code, r.kind, r.applies_to, r.field, r.other, r.days, r.condition::text AS condition, r.patterns, r.weight, r.enabled, r.version, r.valid_from";
     private static final String READ = "SELECT " + COLUMNS + " FROM customer.quality_rule r ";
     private static final String UPDATE =
             "UPDATE customer.quality_rule r SET weight = $2, enabled = $3, days = $4 WHERE r.id = $1 RETURNING "
                     + COLUMNS;
 
     private static final String INSERT = """
-            INSERT INTO customer.quality_rule AS r (id, code, kind, applies_to, condition, weight)
-            VALUES ($1, $2, 'filter', $3, $4::text::jsonb, $5) RETURNING\s""" + COLUMNS;
-    private static final String COUNT_RULES = "SELECT count(*) AS n FROM customer.quality_rule";
+            INSERT INTO customer.quality_rule AS r (id, code, kind, applies_to, field, other, condition, patterns, weight)
+            VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9) RETURNING\s""" + COLUMNS;
+    private static final String COUNT_RULES =
+            "SELECT count(*) AS n, count(*) FILTER (WHERE kind = 'format') AS formats FROM customer.quality_rule";
     /** One who makes rules waits for the other, so that there are never too many. */
     private static final String ALONE = "SELECT one FROM customer.quality_counted FOR UPDATE";
+
+    private static final String SEALED = """
+            SELECT c.id, c.kind, s.personal, k.epoch, k.wrapped
+            FROM customer.customer c JOIN customer.sealed s ON s.id = c.id LEFT JOIN kehu.data_key k ON k.subject_id = c.id
+            WHERE c.id = $1""";
 
     private static final String FORGET = "UPDATE customer.quality_counted SET at = '-infinity'";
     private static final String CLAIM = """
@@ -96,20 +102,24 @@ final class QualityStore {
                 .map(QualityRule::from);
     }
 
-    Future<QualityRule> insert(Tx tx, QualityRule draft, int most) {
+    /**
+     * Fails with {@code quality.tooManyRules}.
+     *
+     * @param formats how many of them may be formats: the database keeps 32 regular expressions ready, and would else make each
+     *     anew for each record
+     */
+    Future<QualityRule> insert(Tx tx, QualityRule draft, int most, int formats) {
         return tx.query(ALONE, Tuple.tuple())
                 .compose(v -> tx.row(COUNT_RULES, Tuple.tuple(), "server.failure"))
-                .compose(row -> row.getLong("n") < most
-                        ? tx.row(
-                                INSERT,
-                                Tuple.of(
-                                        draft.id(),
-                                        draft.code(),
-                                        draft.appliesTo(),
-                                        String.valueOf(draft.condition()),
-                                        draft.weight()),
-                                "server.failure")
-                        : Future.failedFuture(Problem.of("quality.tooManyRules", Integer.toString(most))))
+                .compose(row -> {
+                    if (row.getLong("n") >= most) {
+                        return Future.<Row>failedFuture(Problem.of("quality.tooManyRules", Integer.toString(most)));
+                    }
+                    if (draft.kind().equals("format") && row.getLong("formats") >= formats) {
+                        return Future.<Row>failedFuture(Problem.of("quality.tooManyRules", Integer.toString(formats)));
+                    }
+                    return tx.row(INSERT, values(draft), "server.failure");
+                })
                 .map(QualityRule::from);
     }
 
@@ -172,6 +182,25 @@ final class QualityStore {
             }
             return sum;
         });
+    }
+
+    private static Tuple values(QualityRule draft) {
+        return Tuple.tuple()
+                .addUUID(draft.id())
+                .addString(draft.code())
+                .addString(draft.kind())
+                .addString(draft.appliesTo())
+                .addString(draft.field())
+                .addString(draft.other())
+                .addString(draft.condition() == null ? null : draft.condition().toString())
+                .addArrayOfString(
+                        draft.patterns() == null ? null : draft.patterns().toArray(String[]::new))
+                .addInteger(draft.weight());
+    }
+
+    /** What is sealed of one customer; empty where his key is erased. */
+    Future<Row> sealed(Call call, UUID customer) {
+        return database.row(call, SEALED, Tuple.of(customer), "customer.notFound");
     }
 
     /** The codes of the rules that one customer fails. */

@@ -1,6 +1,8 @@
 package io.kehu.customer.quality;
 
 import io.kehu.bus.Operations;
+import io.kehu.customer.CustomerSeals;
+import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -13,11 +15,13 @@ public final class QualityVerticle implements Domain {
                 kernel.database(),
                 new QualityStore(kernel.database(), kernel.clock(), ZoneId.of(kernel.text("zone"))),
                 Dictionary.ALL,
+                new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())),
                 kernel.number("quality.keptSeconds"),
                 kernel::cursorMac);
         return Operations.at("customer.quality")
                 .on("listDictionaries", service::dictionaries)
                 .on("getDictionary", service::dictionary)
+                .on("listDictionaryEntries", service::entries)
                 .on("listQualityRules", service::rules)
                 .on("createQualityRule", service::createRule)
                 .on("changeQualityRule", service::changeRule)

@@ -220,7 +220,7 @@ final class RequestService {
         return Json.read(Json.write(json -> customer.toJson(json, view)).toString(StandardCharsets.UTF_8));
     }
 
-    private static Reply reply(Page page, RowSet<Row> rows, Page.Item item) {
+    private static Reply reply(Page page, RowSet<Row> rows, Page.Item<Row> item) {
         return Reply.ok(page.write(
                 rows,
                 row -> List.of(

@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
 /** The rules of segments: who makes them, and who may be told who belongs. */
 final class SegmentService {
     static final String READ = "segment:read";
+    /** Who may not read customers is told whether a condition holds, and not what they have. */
+    private static final String CUSTOMERS = "customer:read";
+
     /** Exact up to here: what is more is no decision of a person any more. */
     private static final int COUNTED = 10_000;
 
@@ -203,14 +206,20 @@ final class SegmentService {
         UUID customer = UUID.fromString(String.valueOf(call.text("customerId")));
         return open(call).compose(segment -> {
             Filter filter = segment.parsed();
-            return store.explain(call, segment.id(), filter, customer, Moment.at(clock.now(), zone))
+            return store.explain(
+                            call,
+                            segment.id(),
+                            filter,
+                            customer,
+                            Moment.at(clock.now(), zone),
+                            call.principal().may(CUSTOMERS))
                     .map(explained -> Reply.ok(json -> {
                         json.writeStartObject();
                         json.writeBooleanField("member", explained.member());
                         json.writeBooleanField("fits", explained.fits());
                         if (segment.filter() != null && filter != null) {
                             json.writeFieldName("because");
-                            explain(json, filter, explained.holds().iterator());
+                            explain(json, filter, explained.conditions().iterator());
                         }
                         json.writeEndObject();
                     }));
@@ -218,21 +227,26 @@ final class SegmentService {
     }
 
     /** Writes a part of the filter, and yields whether it holds. */
-    private static boolean explain(JsonGenerator json, Filter part, Iterator<Boolean> holds) throws IOException {
+    private static boolean explain(JsonGenerator json, Filter part, Iterator<SegmentStore.Answered> answers)
+            throws IOException {
         json.writeStartObject();
         boolean result;
         if (part instanceof Condition condition) {
-            result = holds.next();
+            SegmentStore.Answered answer = answers.next();
+            result = answer.holds();
             json.writeStringField("field", condition.field().name());
+            if (answer.values() != null) {
+                Json.strings(json, "values", answer.values());
+            }
         } else if (part instanceof Filter.Not not) {
             json.writeFieldName("not");
-            result = !explain(json, not.part(), holds);
+            result = !explain(json, not.part(), answers);
         } else {
             boolean all = part instanceof Filter.All;
             result = all;
             json.writeArrayFieldStart(all ? "all" : "any");
             for (Filter inner : part instanceof Filter.All group ? group.parts() : ((Filter.Any) part).parts()) {
-                boolean one = explain(json, inner, holds);
+                boolean one = explain(json, inner, answers);
                 result = all ? result && one : result || one;
             }
             json.writeEndArray();

@@ -153,11 +153,15 @@ final class SegmentStore {
                 .map(row -> row.getLong(0).intValue());
     }
 
-    /** A member, whether the filter fits him now, and whether each of its conditions holds, in order. */
-    record Explained(boolean member, boolean fits, List<Boolean> holds) {}
+    /** One condition for one customer: whether it holds, and what he has there; null where that is not shown. */
+    record Answered(boolean holds, @Nullable List<String> values) {}
 
-    /** Fails with {@code customer.notFound}, also out of scope. */
-    Future<Explained> explain(Call call, UUID segment, @Nullable Filter filter, UUID customer, Moment moment) {
+    /** A member, whether the filter fits him now, and each of its conditions, in order. */
+    record Explained(boolean member, boolean fits, List<Answered> conditions) {}
+
+    /** @param shows whether values are told. Fails with {@code customer.notFound}, also out of scope. */
+    Future<Explained> explain(
+            Call call, UUID segment, @Nullable Filter filter, UUID customer, Moment moment, boolean shows) {
         Where where = Where.inScopeOf(call.principal(), "c.branch_id", "c.manager_id", "c.id")
                 .and("c.id = customer.root(?)", customer)
                 .and("c.deleted_at IS NULL");
@@ -171,16 +175,20 @@ final class SegmentStore {
             Moment his = moment.among("ARRAY[customer.root(" + where.bind(customer) + ")]");
             columns.append(", ").append(filter.column(where, his));
             filter.each(conditions::add);
-            conditions.forEach(condition -> columns.append(", ").append(condition.column(where, his)));
+            conditions.forEach(condition -> columns.append(", ")
+                    .append(condition.column(where, his))
+                    .append(", ")
+                    .append(shows ? condition.field().values(where, his) : "NULL::text[]"));
         }
         String sql = "SELECT " + columns + " FROM customer.customer c " + where.sql();
         return database.row(call, sql, where.values(), "customer.notFound").map(row -> {
-            List<Boolean> holds = new ArrayList<>();
+            List<Answered> answers = new ArrayList<>();
             for (int i = 0; i < conditions.size(); i++) {
-                holds.add(row.getBoolean(i + 2));
+                String[] values = row.getArrayOfStrings(2 * i + 3);
+                answers.add(new Answered(row.getBoolean(2 * i + 2), values == null ? null : List.of(values)));
             }
             boolean member = row.getBoolean(0);
-            return new Explained(member, filter == null ? member : row.getBoolean(1), holds);
+            return new Explained(member, filter == null ? member : row.getBoolean(1), answers);
         });
     }
 }

@@ -1,11 +1,13 @@
 package io.kehu.customer.connector;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Ids;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -282,6 +284,71 @@ class ConnectorTest {
         String path = operator.post("/v1/connectors", draft).is(201).header("Location");
         poor.post(path + "/secret", "").is(403, "customer.fieldForbidden");
         poor.patch(path, "\"1\"", "{\"enabled\": false}").is(403, "customer.fieldForbidden");
+    }
+
+    @Test
+    void aRowLikeSomebodyIsEnteredAndThePairWaitsForReviewSoonAfter() {
+        Caller head = kehu.signIn(kehu.staff(north, "branch-head"));
+        String known = operator.post("/v1/customers", """
+                        {"kind": "person", "name": "蒋相似", "phones": [{"number": "13800000018"}]}""").is(201).at("/id").asText();
+        TestConnector connector = of("likes-" + NEXT.incrementAndGet());
+        assertThat(connector
+                        .deliver(kehu, row("1", "蒋相似", ", \"phone\": \"13800000018\""))
+                        .is(201)
+                        .at("/created")
+                        .asInt())
+                .isEqualTo(1);
+        await().atMost(Duration.ofSeconds(20))
+                .pollInterval(Duration.ofMillis(50))
+                .until(() -> head.get("/v1/duplicates?state=open&customerId=" + known)
+                                .is(200)
+                                .at("/items")
+                                .size()
+                        == 1);
+    }
+
+    @Test
+    void aConnectorSaysWhetherRowsLikeSomebodyAreLeftOutOrReported() {
+        operator.post("/v1/customers", """
+                        {"kind": "person", "name": "沈相似", "phones": [{"number": "13800000019"}]}""").is(201);
+        String draft =
+                TestConnector.draft("skips", "skips").replace("\"mapping\"", "\"duplicates\": \"skip\", \"mapping\"");
+        Answer made = operator.post("/v1/connectors", draft).is(201);
+        TestConnector skips =
+                new TestConnector(made.header("Location"), made.at("/secret").asText());
+        String like = row("1", "沈相似", ", \"phone\": \"13800000019\"");
+        // The second is more about the first, the third is like nobody but the fourth.
+        String rows = "["
+                + String.join(
+                        ",",
+                        inner(like),
+                        inner(like),
+                        inner(row("2", "沈独一", ", \"phone\": \"13800000020\"")),
+                        inner(row("3", "沈独一", ", \"phone\": \"13800000020\"")))
+                + "]";
+        Answer skipped = skips.deliver(kehu, rows).is(201);
+        assertThat(skipped.at("/refused").asInt()).as(skipped.text()).isEqualTo(3);
+        assertThat(skipped.at("/created").asInt()).isEqualTo(1);
+        assertThat(errors(skips))
+                .containsExactlyInAnyOrder(
+                        "1  customer.possibleDuplicate",
+                        "2  customer.possibleDuplicate",
+                        "4  customer.possibleDuplicate");
+        assertThat(operator.patch(skips.path(), "\"1\"", "{\"duplicates\": \"report\"}")
+                        .is(200)
+                        .at("/duplicates")
+                        .asText())
+                .isEqualTo("report");
+        Answer reported = skips.deliver(kehu, like).is(201);
+        assertThat(reported.at("/created").asInt()).as(reported.text()).isEqualTo(1);
+        assertThat(errors(skips)).contains("1  import.alike");
+        // Whom it knows by now it brings up to date.
+        assertThat(skips.deliver(kehu, like).is(201).at("/unchanged").asInt()).isEqualTo(1);
+        operator.patch(skips.path(), "\"2\"", "{\"duplicates\": \"merge\"}").is(400, "request.invalid");
+    }
+
+    private static String inner(String row) {
+        return row.substring(1, row.length() - 1);
     }
 
     @Test

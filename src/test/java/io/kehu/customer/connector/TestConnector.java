@@ -49,7 +49,7 @@ public record TestConnector(String path, String secret) {
         return kehu.anonymous().post(path + "/deliveries", signed.body, headers.toArray(String[]::new));
     }
 
-    Answer deliver(TestKehu kehu, String payload) {
+    public Answer deliver(TestKehu kehu, String payload) {
         return send(kehu, signed(kehu, payload));
     }
 }

@@ -180,9 +180,9 @@ class DuplicateTest {
                 SELECT s.wanted_last IS NULL AND NOT EXISTS (
                         SELECT FROM kehu.job j WHERE j.kind = 'customer.duplicates' AND j.state IN ('waiting', 'running')
                             AND j.not_before IS NULL)
-                    AND (SELECT max(e.xid) FROM kehu.event e WHERE e.type LIKE 'customer.%') < (
+                    AND coalesce((SELECT max(e.xid) FROM kehu.event e WHERE e.type LIKE 'customer.%') < (
                         SELECT max(r.to_xid) FROM kehu.event_range r JOIN kehu.event_cursor c ON c.range_id >= r.id
-                        WHERE c.consumer = 'customer.duplicates')
+                        WHERE c.consumer = 'customer.duplicates'), false)
                 FROM customer.scan_state s"""));
     }
 

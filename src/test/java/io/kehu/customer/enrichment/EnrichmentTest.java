@@ -233,6 +233,10 @@ class EnrichmentTest {
         Answer changed = manager.get(mine.path + "?unmask=address", "Kehu-Purpose", "contact")
                 .is(200);
         assertThat(changed.at("/addresses/0/line").asText()).isEqualTo("上海市浦东新区世纪大道 1 号");
+        assertThat(kehu.<String>value(
+                        "SELECT source FROM customer.field_source WHERE field = 'addresses' AND customer_id = ?::uuid",
+                        changed.at("/id").asText()))
+                .isEqualTo("staff");
         JsonNode version = manager.get(mine.path + "/versions").is(200).at("/items/0");
         assertThat(version.at("/operation").asText()).isEqualTo("acceptEnrichmentProposal");
         assertThat((String) kehu.value(

@@ -155,10 +155,17 @@ class AnalysisTest {
                     String row = "<row r=\"3\"><c r=\"B3\" t=\"inlineStr\"><is><t>模板客户</t></is></c>"
                             + "<c r=\"E3\" t=\"inlineStr\"><is><t>13655556666</t></is></c>"
                             + "<c r=\"F3\" t=\"inlineStr\"><is><t>13677778888</t></is></c>"
-                            + "<c r=\"K3\" t=\"inlineStr\"><is><t>1988-08-08</t></is></c></row>";
+                            + "<c r=\"H3\" t=\"inlineStr\"><is><t>文三路1号</t></is></c>"
+                            + "<c r=\"J3\" t=\"inlineStr\"><is><t>330106</t></is></c>"
+                            + "<c r=\"K3\" t=\"inlineStr\"><is><t>1988-08-08</t></is></c>"
+                            + "<c r=\"N3\" t=\"inlineStr\"><is><t>20500 卫生专业技术人员</t></is></c>"
+                            + "<c r=\"O3\" t=\"inlineStr\"><is><t>330106 浙江省杭州市西湖区</t></is></c></row>";
                     part = part.replace("</sheetData>", row + "</sheetData>");
                 } else if (entry.getName().endsWith("sheet2.xml")) {
-                    assertThat(part).contains("<t>affluent</t>", "<t>widowed</t>", "<t>C5</t>");
+                    assertThat(part)
+                            .contains("<t>affluent</t>", "<t>widowed</t>", "<t>C5</t>")
+                            .contains("<t>330106 浙江省杭州市西湖区</t>", "<t>110105 北京市朝阳区</t>", "<t>20500 卫生专业技术人员</t>")
+                            .doesNotContain("J6621");
                 } else if (entry.getName().equals("xl/workbook.xml")) {
                     assertThat(part).contains("state=\"hidden\"");
                 }
@@ -172,6 +179,10 @@ class AnalysisTest {
         assertThat(found.at("/items/0/birthDate").asText()).isEqualTo("1988-08-08");
         Answer whole = operator.get("/v1/customers/" + found.at("/items/0/id").asText());
         assertThat(whole.at("/phones")).hasSize(2);
+        assertThat(whole.at("/regionCode").asText()).isEqualTo("330106");
+        assertThat(whole.at("/addresses/0/regionCode").asText()).isEqualTo("330106");
+        assertThat(whole.at("/occupation").asText()).isEqualTo("20500");
+        assertThat(template.response().body().length).isLessThan(1 << 20);
         String marketing = kehu.caller("marketing")
                 .get("/v1/imports/template?kind=organisation")
                 .is(200)

@@ -139,6 +139,27 @@ class ImportTest {
     // ---- what
 
     @Test
+    void aCodeMayStandWithItsNameButNotWithThatOfAnother() {
+        String source = source();
+        Answer end = done("""
+                id,name,industry,region
+                1,制品一厂,J6621 商业银行服务,330106 浙江省杭州市西湖区
+                2,制品二厂,C39,330106　西湖区
+                3,制品三厂,J6621 政策性银行服务,330106
+                4,制品四厂,J6621,330106 北京市
+                """, """
+                {"kind": "organisation", "externalId": {"source": "%s", "column": "id"},
+                 "fields": [{"field": "name", "column": "name"}, {"field": "industry", "column": "industry"},
+                            {"field": "regionCode", "column": "region"}]}""".formatted(source));
+        counts(end, "read 4 created 2 changed 0 unchanged 0 rejected 2");
+        assertThat(customer(source, "1").path("industry").asText()).isEqualTo("J6621");
+        assertThat(customer(source, "1").path("regionCode").asText()).isEqualTo("330106");
+        assertThat(customer(source, "2").path("industry").asText()).isEqualTo("C39");
+        assertThat(customer(source, "2").path("regionCode").asText()).isEqualTo("330106");
+        assertThat(errors(end, "en").toString()).contains("4,\"industry\"", "5,\"region\"");
+    }
+
+    @Test
     void rowsBecomeCustomersAsTheMappingSays() {
         String source = source();
         Answer end = done(

@@ -183,6 +183,28 @@ class PullTest {
     }
 
     @Test
+    void whatSomebodyCorrectedByHandStaysWhenTheSourceIsAskedAgain() {
+        answers("/corrected", "[" + row(1, "源名", 1) + "]");
+        TestConnector connector = connector("corrected");
+        put(connector, draft("/corrected", SINCE));
+        awaited(connector, "waiting");
+        String path = "/v1/customers/"
+                + operator.post("/v1/customers/search", "{\"name\": \"源名\"}")
+                        .is(200)
+                        .at("/items/0/id")
+                        .asText();
+        operator.patch(path, "\"1\"", "{\"name\": \"改名\"}").is(200);
+        answers("/corrected", "[" + row(1, "源名", 2) + "]");
+        again(connector);
+        JsonNode run = runs(connector).get(0);
+        assertThat(run.get("kept").asInt())
+                .as(run.toString())
+                .isPositive()
+                .isEqualTo(run.get("rows").asInt());
+        assertThat(operator.get(path).is(200).at("/name").asText()).isEqualTo("改名");
+    }
+
+    @Test
     void theSecretOfASourceIsSealedAndNeverGoesToAnotherServer() {
         answers("/secret", "[]");
         TestConnector connector = connector("secret");

@@ -202,6 +202,47 @@ class SegmentTest {
     }
 
     @Test
+    void itSaysWhatSomebodyHasWhereAConditionAsksToWhoMayReadHim() {
+        String somebody = customer("\"tier\": \"private\", \"birthDate\": \"1987-02-03\", \"occupation\": \"4040402\"");
+        String segment = segment(
+                marketing,
+                "live",
+                filter(String.join(
+                        ",",
+                        List.of("tier", "birthDate", "industry", "tags", "age", "createdAt", "branchId").stream()
+                                .map(SegmentTest::somehow)
+                                .toList())));
+        isReady(segment);
+        String path = segment + "/explain?customerId=" + somebody;
+        JsonNode why = marketing.get(path).is(200).at("/because/all");
+        List<String> values = new ArrayList<>();
+        why.forEach(part -> values.add(part.at("/field").asText() + part.at("/values")));
+        assertThat(values)
+                .contains("tier[\"private\"]", "birthDate[\"1987-02-03\"]", "industry[]", "tags[]")
+                .contains("branchId[\"" + branch + "\"]")
+                .anyMatch(value -> value.matches("age\\[\"[0-9]{2}\"]"))
+                .anyMatch(value -> value.matches("createdAt\\[\"20[-0-9]{8}T[0-9:.]+Z\"]"));
+        kehu.sql("INSERT INTO iam.role (code, name_en, name_zh, scope, permissions) VALUES"
+                + " ('counts-only', 'c', 'c', 'BRANCH', '{segment:read,tag:read}')");
+        Answer without =
+                kehu.signIn(kehu.staff(branch, "counts-only")).get(path).is(200);
+        assertThat(without.at("/because/all/0/holds").isBoolean()).isTrue();
+        assertThat(without.text()).doesNotContain("values", "1987-02-03");
+    }
+
+    private static String somehow(String field) {
+        return "{\"field\": \"%s\", %s}"
+                .formatted(
+                        field,
+                        switch (field) {
+                            case "age" -> "\"from\": 1";
+                            case "createdAt" -> "\"from\": {\"daysAgo\": 1}";
+                            case "branchId" -> "\"is\": \"" + branch + "\"";
+                            default -> "\"known\": true";
+                        });
+    }
+
+    @Test
     void aStaticSegmentStaysWhatItWas() {
         String one = customer("\"occupation\": \"5050501\"");
         String other = customer("\"occupation\": \"5050502\"");

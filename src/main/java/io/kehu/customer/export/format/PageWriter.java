@@ -3,6 +3,8 @@ package io.kehu.customer.export.format;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.charset.Charset;
+import java.nio.charset.CharsetEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -14,8 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Pages with a table, A4 across (ISO 32000-1). The font is one of those that readers bring along for Chinese (STSong-Light,
- * Adobe-GB1 by the predefined map UniGB-UCS2-H), so none is in the file. That map has the characters of the first plane only:
- * one from beyond, as in 𠮷, is shown as 〓 and stands in the text itself ({@code /ActualText}), where it is found and copied.
+ * Adobe-GB1 by the predefined map UniGB-UCS2-H), so none is in the file. That map has no characters from beyond the first plane, as
+ * 𠮷, and of it none but Chinese, and not the dot in Uighur names: the dot is drawn by that of Japanese, others as 〓, and what was
+ * meant stands in the text itself ({@code /ActualText}), where it is found and copied.
  * Only the offsets of objects are kept; a page is written when it is full.
  */
 final class PageWriter implements RowWriter {
@@ -27,6 +30,12 @@ final class PageWriter implements RowWriter {
     private static final int MAX_LINES = 4;
     private static final int FIRST_PAGE = 5;
     private static final int INFO = 4;
+
+    /** What the map has beside ASCII and CJK extension A, but for {@link #UNMAPPED}. */
+    private final CharsetEncoder known = Charset.forName("GBK").newEncoder();
+
+    private static final String UNMAPPED = "\u007f·ńňɑɡ";
+    private static final String DOTS = "·•‧";
 
     private final UUID export;
     private final OutputStream out;
@@ -131,21 +140,37 @@ final class PageWriter implements RowWriter {
             return;
         }
         page.append(String.format(Locale.ROOT, "BT /F1 %d Tf %d %d Td ", SIZE, x, baseline));
-        StringBuilder plain = new StringBuilder();
+        StringBuilder run = new StringBuilder();
+        boolean mapped = true;
         for (int c : text.codePoints().toArray()) {
-            if (Character.isSupplementaryCodePoint(c)) {
-                show(plain);
-                page.append("/Span<</ActualText<FEFF")
-                        .append(hex(Character.toString(c)))
-                        .append(">>>BDC ");
-                show(new StringBuilder("〓"));
-                page.append("EMC ");
-            } else {
-                plain.append((char) c);
+            if (isMapped(c) != mapped) {
+                show(run, mapped);
+                mapped = !mapped;
             }
+            run.appendCodePoint(c);
         }
-        show(plain);
+        show(run, mapped);
         page.append("ET\n");
+    }
+
+    private boolean isMapped(int c) {
+        boolean plain = (c >= 0x20 && c < 0x7f) || (c >= 0x3400 && c <= 0x4db5);
+        // Compatibility and vertical forms are in GBK, but not all in the map.
+        boolean form = c >= 0xf900 && c < 0xfe50;
+        return plain || (Character.isBmpCodePoint(c) && !form && UNMAPPED.indexOf(c) < 0 && known.canEncode((char) c));
+    }
+
+    private void show(StringBuilder run, boolean mapped) {
+        if (mapped) {
+            show(run);
+            return;
+        }
+        page.append("/Span<</ActualText<FEFF").append(hex(run.toString())).append(">>>BDC ");
+        StringBuilder drawn = new StringBuilder();
+        run.codePoints().forEach(c -> drawn.append(DOTS.indexOf(c) < 0 ? '〓' : '・'));
+        show(drawn);
+        page.append("EMC ");
+        run.setLength(0);
     }
 
     private void show(StringBuilder text) {

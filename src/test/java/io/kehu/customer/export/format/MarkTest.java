@@ -92,6 +92,23 @@ class MarkTest {
         assertThat(page).contains("/ActualText<FEFFD842DFB7>", "<3013> Tj");
     }
 
+    @Test
+    void aPageHoldsTheDotInANameAndTheLettersThatItsFontHasNot() throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        RowWriter writer = RowWriter.of("pdf", "utf-8", UUID.randomUUID(), out);
+        writer.begin(List.of(new RowWriter.Column("name", false)));
+        for (String name : List.of("买·艾", "ئاب", "Én", "䶮€")) {
+            writer.row(Arrays.asList(name));
+        }
+        writer.end("end");
+        String pdf = out.toString(java.nio.charset.StandardCharsets.ISO_8859_1);
+        assertThat(inflated(out.toByteArray(), pdf.indexOf("stream\n") + 7))
+                .contains("<4E70> Tj /Span<</ActualText<FEFF00B7>>>BDC <30FB> Tj EMC <827E> Tj ")
+                .contains("/Span<</ActualText<FEFF062606270628>>>BDC <301330133013> Tj EMC ")
+                .contains("/Span<</ActualText<FEFF00C9>>>BDC <3013> Tj EMC <006E> Tj ")
+                .contains("<4DAE20AC> Tj ");
+    }
+
     private static String inflated(byte[] pdf, int from) throws IOException {
         try (var in =
                 new java.util.zip.InflaterInputStream(new java.io.ByteArrayInputStream(pdf, from, pdf.length - from))) {
