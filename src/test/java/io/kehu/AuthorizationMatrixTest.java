@@ -356,6 +356,7 @@ class AuthorizationMatrixTest {
         grading(fixtures);
         duplicates(fixtures);
         enrichments(fixtures);
+        changeRequests(fixtures);
         merges(fixtures);
         fixtures.put("moveClock", (cast, relation) -> new Request("/v1/clock", "{\"aheadSeconds\": 3600}"));
         return fixtures;
@@ -1062,6 +1063,53 @@ class AuthorizationMatrixTest {
                         new Request(path + proposalOf(cast.people.get(relation)) + "/reject", "{\"why\": \"矩阵\"}"));
     }
 
+    private static void changeRequests(Map<String, Fixture> fixtures) {
+        String path = "/v1/change-requests/";
+        fixtures.put(
+                "withdrawOwnChangeRequest",
+                (cast, relation) ->
+                        new Request("/v1/members/me/change-requests/" + changeRequestOf(cast.people.get(relation))));
+        fixtures.put(
+                "listChangeRequests",
+                (cast, relation) -> new Request("/v1/change-requests?limit=200")
+                        .mustShow(changeRequestOf(cast.people.get(relation))));
+        fixtures.put(
+                "getChangeRequest", (cast, relation) -> new Request(path + changeRequestOf(cast.people.get(relation))));
+        fixtures.put(
+                "acceptChangeRequest",
+                (cast, relation) -> new Request(
+                                path + changeRequestOf(cast.people.get(relation)) + "/accept",
+                                "{\"identity\": {\"method\": \"document\"}}")
+                        .ifMatch(version("customer.customer", organisationOf(cast.people.get(relation)))));
+        fixtures.put(
+                "rejectChangeRequest",
+                (cast, relation) -> new Request(
+                        path + changeRequestOf(cast.people.get(relation)) + "/reject", "{\"why\": \"矩阵\"}"));
+    }
+
+    /** What that organisation wants changed. */
+    private static UUID changeRequestOf(UUID person) {
+        return CHANGE_REQUESTS.computeIfAbsent(person, p -> {
+            UUID customer = organisationOf(p);
+            Map<String, Object> key = kehu.sql(
+                            "SELECT epoch, wrapped FROM kehu.data_key WHERE subject_id = ?", customer)
+                    .get(0);
+            byte[] asked = kehu.vault()
+                    .seal(
+                            kehu.vault().key(customer, (Integer) key.get("epoch"), (byte[]) key.get("wrapped")),
+                            "customer.change_request",
+                            "C2",
+                            "{\"change\": {\"channel\": \"app\"}}".getBytes(StandardCharsets.UTF_8));
+            return (UUID) kehu.sql(
+                            "INSERT INTO customer.change_request (id, customer_id, fields, asked)"
+                                    + " VALUES (uuidv7(), ?, '{channel}', ?) RETURNING id",
+                            customer,
+                            asked)
+                    .get(0)
+                    .get("id");
+        });
+    }
+
     /** An organisation that this member of staff looks after. */
     private static UUID organisationOf(UUID person) {
         return ORGANISATIONS.computeIfAbsent(
@@ -1365,6 +1413,7 @@ class AuthorizationMatrixTest {
     private static final UUID RULE = Ids.next();
     private static final UUID PAGE = Ids.next();
     private static final Map<UUID, UUID> ORGANISATIONS = new ConcurrentHashMap<>();
+    private static final Map<UUID, UUID> CHANGE_REQUESTS = new ConcurrentHashMap<>();
     private static final Map<UUID, UUID> PROPOSALS = new ConcurrentHashMap<>();
     private static final String CONDITION = "{\"field\": \"kind\", \"is\": \"person\"}";
     private static final Map<UUID, UUID> TWINS = new ConcurrentHashMap<>();

@@ -40,11 +40,12 @@ record CustomerSettings(
      * Of what people may ask of a bank about themselves.
      *
      * @param perDay customers of whom one member of staff may take out all there is
+     * @param requestsPerDay changes of his own record that one customer may ask for
      * @param graceDays in which who was deleted can be restored
      * @param pollMillis between two looks for whose grace is over
      * @param keepDays of backups
      */
-    public record Personal(int perDay, int graceDays, int pollMillis, int keepDays) {}
+    public record Personal(int perDay, int requestsPerDay, int graceDays, int pollMillis, int keepDays) {}
 
     /**
      * Of customers who may be there twice.
@@ -145,6 +146,7 @@ record CustomerSettings(
                         grading.count("checkSeconds", "seconds", 1, 3_600)),
                 new Personal(
                         root.group("personalData").count("perDay", "customers", 1, 100_000),
+                        root.group("changeRequests").count("perDay", "requests", 1, 1_000),
                         erasure.count("graceDays", "days", 1, 3_650),
                         erasure.millis("pollMillis", 50, 86_400_000),
                         root.group("backup").count("keepDays", "days", 1, 36_500)),

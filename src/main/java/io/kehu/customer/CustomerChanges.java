@@ -65,6 +65,21 @@ public final class CustomerChanges {
         if (!matches(tx.call(), before.version())) {
             return Future.failedFuture(Problem.of("request.stale"));
         }
+        ObjectNode checked = checked(before, patch);
+        UUID branch = patch.has("branchId") ? id(patch, "branchId") : before.branchId();
+        UUID manager = patch.has("managerId") ? id(patch, "managerId") : before.managerId();
+        Customer after = before.with(checked, Objects.requireNonNull(branch), manager);
+        boolean moved = !after.branchId().equals(before.branchId()) || !Objects.equals(manager, before.managerId());
+        return (moved ? store.mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
+                .compose(v -> store.update(tx, row, after, side, FieldSourceStore.STAFF))
+                .onSuccess(customer -> tx.event(event("customer.changed", customer)));
+    }
+
+    /**
+     * The fields that a change would make of a customer, normalised and completed; nothing is written. Problems:
+     * request.invalid.
+     */
+    public ObjectNode checked(Customer before, ObjectNode patch) {
         ObjectNode draft = before.toDraft();
         withoutPlace(patch).properties().forEach(e -> {
             if (e.getValue().isNull()) {
@@ -73,14 +88,7 @@ public final class CustomerChanges {
                 draft.set(e.getKey(), e.getValue());
             }
         });
-        ObjectNode checked = CustomerRules.checked(draft, patch::has, today());
-        UUID branch = patch.has("branchId") ? id(patch, "branchId") : before.branchId();
-        UUID manager = patch.has("managerId") ? id(patch, "managerId") : before.managerId();
-        Customer after = before.with(checked, Objects.requireNonNull(branch), manager);
-        boolean moved = !after.branchId().equals(before.branchId()) || !Objects.equals(manager, before.managerId());
-        return (moved ? store.mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
-                .compose(v -> store.update(tx, row, after, side, FieldSourceStore.STAFF))
-                .onSuccess(customer -> tx.event(event("customer.changed", customer)));
+        return CustomerRules.checked(draft, patch::has, today());
     }
 
     /** A tag of an unmasked reading ({@code "3.u"}) names the same version. */

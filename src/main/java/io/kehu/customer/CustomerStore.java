@@ -216,6 +216,15 @@ public final class CustomerStore {
         return database.row(call, READ + where.sql(), where.values(), NOT_FOUND).map(this::opened);
     }
 
+    /** The same within a transaction that holds the row: whatever else he asks for waits. */
+    public Future<Customer> ownLocked(Tx tx) {
+        Where where = Where.ofAll()
+                .and("c.id = customer.root(?)", tx.principal().subject())
+                .and("c.deleted_at IS NULL");
+        return tx.row(READ + where.sql() + " FOR UPDATE OF c", where.values(), NOT_FOUND)
+                .map(this::opened);
+    }
+
     private static Where readable(Principal principal, String is, UUID id) {
         return Where.inScopeOf(principal, "c.branch_id", "c.manager_id", "c.id")
                 .and(is, id)

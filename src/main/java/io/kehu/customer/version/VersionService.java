@@ -33,6 +33,7 @@ final class VersionService {
     private final CustomerStore customers;
     private final CustomerChanges changes;
     private final VersionStore store;
+    private final ReasonStore reasons;
     private final CustomerReach reach;
     private final UnaryOperator<byte[]> mac;
 
@@ -41,11 +42,13 @@ final class VersionService {
             CustomerStore customers,
             CustomerChanges changes,
             VersionStore store,
+            ReasonStore reasons,
             UnaryOperator<byte[]> mac) {
         this.database = database;
         this.customers = customers;
         this.changes = changes;
         this.store = store;
+        this.reasons = reasons;
         this.reach = new CustomerReach(database);
         this.mac = mac;
     }
@@ -78,7 +81,7 @@ final class VersionService {
             audit(json, row, "b_");
         } else {
             audit(json, older, "e_");
-            text(json, "reason", store.reason(older));
+            text(json, "reason", reasons.reason(older));
         }
         difference(json, who, customers.opened(row), older == null ? null : customers.opened(older));
         json.writeEndObject();
@@ -158,7 +161,7 @@ final class VersionService {
                                 id,
                                 () -> store.former(tx, id, version)
                                         .map(former -> patch(wanted, customers.opened(former))))
-                        .compose(customer -> store.say(
+                        .compose(customer -> reasons.say(
                                         tx,
                                         id,
                                         body.required("reason").textValue().strip())

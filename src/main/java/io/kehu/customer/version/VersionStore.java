@@ -1,9 +1,7 @@
 package io.kehu.customer.version;
 
 import io.kehu.bus.Call;
-import io.kehu.crypto.Vault;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.SealedTextStore;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
 import io.kehu.sql.Tx;
@@ -13,7 +11,6 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.util.UUID;
-import org.jspecify.annotations.Nullable;
 
 /** SQL of the versions of a customer and of the audit that made them. */
 final class VersionStore {
@@ -55,15 +52,11 @@ final class VersionStore {
             LEFT JOIN customer.sealed_all s ON s.id = c.id AND s.version = c.sealed_version
             LEFT JOIN kehu.data_key k ON k.subject_id = c.id
             WHERE c.id = $1 AND c.version = $2""";
-    private static final String SAY =
-            "INSERT INTO customer.change_reason (audit_id, customer_id, reason) VALUES ($1, $2, $3)";
 
     private final Database database;
-    private final SealedTextStore texts;
 
-    VersionStore(Database database, Vault vault) {
+    VersionStore(Database database) {
         this.database = database;
-        this.texts = new SealedTextStore(vault, "customer.change_reason");
     }
 
     /** The versions of one page, and one more: each is told by how it differs from the one behind it. */
@@ -81,18 +74,5 @@ final class VersionStore {
     /** Fails with {@code customer.versionUnknown}. */
     Future<Row> former(Tx tx, UUID customer, long version) {
         return tx.row(FORMER, Tuple.of(customer, version), "customer.versionUnknown");
-    }
-
-    /** Keeps why this transaction changes the customer. */
-    Future<Void> say(Tx tx, UUID customer, String reason) {
-        return texts.seal(tx, customer, reason)
-                .compose(bytes -> tx.query(SAY, Tuple.of(tx.auditId(), customer, bytes)))
-                .mapEmpty();
-    }
-
-    /** Why the version behind a row was changed; null where nobody said, or where the key is gone. */
-    @Nullable
-    String reason(Row row) {
-        return texts.open(row.getUUID("id"), row, "reason");
     }
 }

@@ -19,7 +19,8 @@ public final class VersionVerticle implements Domain {
                 kernel.database(),
                 customers,
                 new CustomerChanges(customers, kernel.clock(), ZoneId.of(kernel.text("zone"))),
-                new VersionStore(kernel.database(), kernel.vault()),
+                new VersionStore(kernel.database()),
+                new ReasonStore(kernel.vault()),
                 kernel::cursorMac);
         return Operations.at("customer.version")
                 .on("listCustomerVersions", service::list)
