@@ -69,14 +69,17 @@ final class StatisticsStore {
 
     /** Of those who are lost: when they went, and why. Apart, because only they have a row to join. */
     private static final String CHURN = """
-            SELECT %s x.dimension, x.value, count(*) AS customers, coalesce(sum(c.assets), 0) AS assets
-            FROM customer.customer c
-            LEFT JOIN customer.grade g ON g.customer_id = c.id AND g.kind = 'lifecycle' AND g.value = 'lost'
-            LEFT JOIN customer.grading_rule r ON r.id = g.rule_id
-            CROSS JOIN LATERAL (VALUES ('lost', to_char(g.valid_from AT TIME ZONE @zone::text, 'YYYY-MM')),
-                ('lostBecause', CASE WHEN g.id IS NULL THEN 'entered so' WHEN g.rule_id IS NULL THEN 'by hand' ELSE r.name END))
-                AS x(dimension, value)
-            %s AND c.lifecycle = 'lost' GROUP BY %s x.dimension, x.value""";
+            SELECT %1$s x.dimension, x.value, sum(l.customers)::bigint AS customers, sum(l.assets) AS assets
+            FROM (
+                SELECT %2$s to_char(g.valid_from AT TIME ZONE @zone::text, 'YYYY-MM') AS month,
+                    CASE WHEN g.id IS NULL THEN 'entered so' WHEN g.rule_id IS NULL THEN 'by hand' ELSE r.name END AS because,
+                    count(*) AS customers, coalesce(sum(c.assets), 0) AS assets
+                FROM customer.customer c
+                LEFT JOIN customer.grade g ON g.customer_id = c.id AND g.kind = 'lifecycle' AND g.value = 'lost'
+                LEFT JOIN customer.grading_rule r ON r.id = g.rule_id
+                %3$s AND c.lifecycle = 'lost' GROUP BY %1$s month, because) l
+            CROSS JOIN LATERAL (VALUES ('lost', l.month), ('lostBecause', l.because)) AS x(dimension, value)
+            GROUP BY %1$s x.dimension, x.value""";
 
     /**
      * Whether to count again. Not before fifty times the time the last pass took, so that counting is at most a fiftieth of what
@@ -155,7 +158,7 @@ final class StatisticsStore {
             passes.add(name + " AS MATERIALIZED (" + grouped(dimensions, where, byBranch) + ")");
             parts.add(part(name, dimensions, byBranch, parts.isEmpty()));
         }
-        parts.add(CHURN.formatted(byBranch ? "c.branch_id AS own_branch," : "", where, byBranch ? "c.branch_id," : ""));
+        parts.add(CHURN.formatted(byBranch ? "own_branch," : "", byBranch ? "c.branch_id AS own_branch," : "", where));
         return ("WITH " + String.join(", ", passes) + " " + String.join(" UNION ALL ", parts))
                 .replace("@today", today)
                 .replace("@zone", zone);
