@@ -144,12 +144,15 @@ public final class Sealer {
         if (!sealing.isComplete()) {
             return;
         }
-        sealing = seal().onSuccess(v -> failing = false).onFailure(e -> {
-            if (!failing) {
-                failing = true;
-                LOG.warn("the audit cannot be sealed: {}", e.getMessage());
-            }
-        });
+        // A COMMIT or ROLLBACK that was cancelled leaves the only connection in a transaction that refuses everything.
+        sealing = seal().recover(e -> pool.query("ROLLBACK").execute().transform(v -> Future.failedFuture(e)))
+                .onSuccess(v -> failing = false)
+                .onFailure(e -> {
+                    if (!failing) {
+                        failing = true;
+                        LOG.warn("the audit cannot be sealed: {}", e.getMessage());
+                    }
+                });
     }
 
     /** Seals all there is to seal, range by range. */

@@ -42,7 +42,9 @@ import org.slf4j.LoggerFactory;
 public final class Database {
     private static final Logger LOG = LoggerFactory.getLogger(Database.class);
 
-    private static final String ENTER = "SELECT kehu.enter($1, $2, $3, $4, $5, $6)";
+    /** Does nothing where {@link Tx#BEGIN} was not carried out: a key noted outside of a transaction would stay for ever. */
+    private static final String ENTER = "SELECT kehu.enter($1, $2, $3, $4, $5, $6) WHERE " + Tx.HAS_BEGUN;
+
     private static final String LEAVE = "SELECT kehu.leave($1::text::jsonb, $2::text::jsonb, $3, $4, $5, $6)";
     private static final String STORED = """
             SELECT body_hash, status, answer, etag, location, code, args, receipt
@@ -214,7 +216,7 @@ public final class Database {
                                 tx.events().add(chunk.event());
                                 return leaveAndCommit(tx, null).map(chunk);
                             },
-                            failure -> rollback(connection)
+                            failure -> tx.rollback()
                                     .transform(v -> Future.<Chunk>failedFuture(Failures.translate(failure))))
                     .onComplete(done -> connection.close());
         });
@@ -260,20 +262,19 @@ public final class Database {
         Call call = tx.call();
         boolean keyed = call.mode() == Call.Mode.EXECUTE && !bulk && call.meta().idempotencyKey() != null;
         Future<?> begun = tx.begin();
-        return tx.raw(
-                        ENTER,
-                        Tuple.of(
-                                tx.auditId(),
-                                bulk,
-                                call.principal().subject(),
-                                call.operationId(),
-                                keyed ? call.meta().idempotencyKey() : null,
-                                keyed ? Buffer.buffer(hash) : null))
-                .compose(rows -> begun.map(rows))
-                .map(rows -> {
-                    tx.entered(rows.iterator().next().getOffsetDateTime(0));
-                    return null;
-                });
+        Future<RowSet<Row>> entered = tx.raw(
+                ENTER,
+                Tuple.of(
+                        tx.auditId(),
+                        bulk,
+                        call.principal().subject(),
+                        call.operationId(),
+                        keyed ? call.meta().idempotencyKey() : null,
+                        keyed ? Buffer.buffer(hash) : null));
+        return begun.compose(v -> entered).map(rows -> {
+            tx.entered(rows.iterator().next().getOffsetDateTime(0));
+            return null;
+        });
     }
 
     private static Future<Reply> apply(Function<Tx, Future<Reply>> change, Tx tx) {
@@ -298,7 +299,7 @@ public final class Database {
 
     private Future<Reply> commit(Tx tx, Reply reply) {
         if (!tx.saysWhatItDid()) {
-            return rollback(tx.connection())
+            return tx.rollback()
                     .transform(v -> Future.failedFuture(new IllegalStateException(
                             tx.call().operationId() + " changed something without naming its object or an event")));
         }
@@ -337,8 +338,11 @@ public final class Database {
             if (written.succeeded()) {
                 tx.left(written.result());
             }
-            if (failure == null || (written.failed() && ended.succeeded()) || Failures.isCertain(failure)) {
-                return failure == null ? Future.succeededFuture() : Failures.translated(failure);
+            if (failure == null) {
+                return Future.succeededFuture();
+            }
+            if ((written.failed() && ended.succeeded()) || Failures.isCertain(failure)) {
+                return tx.rollback().compose(v -> Failures.translated(failure));
             }
             LOG.atWarn()
                     .addKeyValue("requestId", tx.call().meta().requestId())
@@ -351,13 +355,13 @@ public final class Database {
     /** What a dry run ends with: deferred constraints have their say, then nothing stays. */
     private Future<Reply> discard(Tx tx, Reply reply) {
         return tx.query("SET CONSTRAINTS ALL IMMEDIATE", Tuple.tuple())
-                .transform(checked -> rollback(tx.connection())
+                .transform(checked -> tx.rollback()
                         .compose(v -> checked.succeeded() ? answer(tx, reply) : Future.failedFuture(checked.cause())));
     }
 
     private Future<Reply> abandon(Tx tx, byte[] hash, Throwable failure) {
         Call call = tx.call();
-        return rollback(tx.connection()).transform(v -> {
+        return tx.rollback().transform(v -> {
             if (Failures.isKeyTaken(failure)) {
                 return replay(tx.connection(), call, hash);
             }
@@ -387,7 +391,7 @@ public final class Database {
                         leaveAndCommit(tx, tx.refusal() == null ? reply : null).map(reply))
                 .transform(stored -> stored.succeeded()
                         ? answer(tx, stored.result())
-                        : rollback(connection)
+                        : tx.rollback()
                                 .transform(v -> Failures.isKeyTaken(stored.cause())
                                         ? replay(connection, call, hash)
                                         : Failures.translated(stored.cause())));
@@ -426,10 +430,6 @@ public final class Database {
                             true);
                     return Future.succeededFuture(first.receipt(row.getString("receipt")));
                 });
-    }
-
-    private static Future<Void> rollback(SqlConnection connection) {
-        return connection.query("ROLLBACK").execute().<Void>mapEmpty().otherwiseEmpty();
     }
 
     /**

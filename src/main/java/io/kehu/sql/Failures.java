@@ -59,6 +59,11 @@ final class Failures {
         return failure instanceof PgException database && LOCK_NOT_AVAILABLE.equals(database.getSqlState());
     }
 
+    /** The statement was not carried out because its time was over or somebody cancelled it. */
+    static boolean isCancelled(Throwable failure) {
+        return failure instanceof PgException database && QUERY_CANCELED.equals(database.getSqlState());
+    }
+
     /**
      * The database said no to this statement, so we know that the transaction did not commit. A server in trouble says no
      * such thing: one that panics while it writes its log may find the transaction there when it comes back.

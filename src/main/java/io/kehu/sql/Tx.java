@@ -25,6 +25,14 @@ import org.jspecify.annotations.Nullable;
  * says what it did. Lives from enter() to leave(); not shared.
  */
 public final class Tx {
+    /** The word means nothing at this level of isolation, but a statement in the same flight sees by it that there was a BEGIN. */
+    static final String BEGIN = "BEGIN DEFERRABLE";
+
+    static final String HAS_BEGUN = "current_setting('transaction_deferrable') = 'on'";
+
+    /** How often a ROLLBACK that is cancelled is said. */
+    private static final int ROLLBACKS = 10;
+
     private final SqlConnection connection;
     private final Call call;
     private final UUID auditId;
@@ -68,11 +76,29 @@ public final class Tx {
     }
 
     Future<?> begin() {
-        return connection.query("BEGIN").execute();
+        return connection.query(BEGIN).execute();
     }
 
     Future<?> commit() {
         return connection.query("COMMIT").execute();
+    }
+
+    /** Whether it succeeds or not, nothing of the transaction stays. */
+    Future<Void> rollback() {
+        return rollback(ROLLBACKS);
+    }
+
+    /**
+     * A ROLLBACK too can be cancelled, by a statement timeout or by an operator; the connection would go back to the pool in a
+     * transaction that refuses everything.
+     */
+    private Future<Void> rollback(int times) {
+        return connection
+                .query("ROLLBACK")
+                .execute()
+                .<Void>mapEmpty()
+                .recover(failure ->
+                        Failures.isCancelled(failure) && times > 1 ? rollback(times - 1) : Future.succeededFuture());
     }
 
     /** Without translation: the doors tell failures apart themselves. */

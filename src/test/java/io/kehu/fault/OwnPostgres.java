@@ -64,9 +64,12 @@ final class OwnPostgres implements AutoCloseable {
         return embedded.settings();
     }
 
+    Connection superuser() throws SQLException {
+        return Migrations.connect(settings().postgresql().ownerUri().replace("//kehu_owner@", "//postgres@"), 5_000);
+    }
+
     void superuser(String statement) throws SQLException {
-        String uri = settings().postgresql().ownerUri().replace("//kehu_owner@", "//postgres@");
-        try (Connection connection = Migrations.connect(uri, 5_000);
+        try (Connection connection = superuser();
                 Statement sql = connection.createStatement()) {
             sql.execute(statement);
         }

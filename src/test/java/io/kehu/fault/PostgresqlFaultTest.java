@@ -12,6 +12,8 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -137,6 +139,34 @@ class PostgresqlFaultTest {
             assertThat(clients.troubles()).containsKey("503 request.unknown");
             assertThat(clients.longestMillis()).isLessThan(TOLD_MILLIS);
             return longestLiveMillis.get();
+        }
+    }
+
+    @Test
+    void aStatementMayBeCancelledAtAnyMoment() throws Exception {
+        cancel(Duration.ofSeconds(3));
+    }
+
+    @Test
+    @Tag("fault")
+    void minutesOfCancelledStatementsLoseNothing() throws Exception {
+        cancel(Duration.ofMinutes(2));
+    }
+
+    /** Cancels whatever the pools' connections do, all the time: BEGIN, COMMIT and ROLLBACK too. */
+    private void cancel(Duration length) throws Exception {
+        try (Clients clients = clients(CLIENTS);
+                Connection connection = postgres.superuser();
+                Statement sql = connection.createStatement()) {
+            clients.awaitMore(CLIENTS, START);
+            int refused = clients.refusals();
+            for (long began = System.nanoTime(); System.nanoTime() - began < length.toNanos(); ) {
+                sql.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                        + " WHERE application_name LIKE 'kehu-%' AND state = 'active'");
+            }
+            assertThat(clients.refusals()).isGreaterThan(refused);
+            clients.finish().everythingIsThereOnce();
+            System.out.println("cancelled for " + length + ": " + clients);
         }
     }
 
