@@ -1,5 +1,6 @@
 package io.kehu.crypto;
 
+import io.kehu.bus.Problem;
 import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -41,6 +42,14 @@ public final class Screen {
             }
         }
         return null;
+    }
+
+    /** Fails with {@code request.invalid} at the pointer where a text may not be kept. */
+    public static void mustPass(String pointer, @Nullable String text) {
+        String fault = text == null ? null : fault(text);
+        if (fault != null) {
+            throw Problem.at(pointer, fault);
+        }
     }
 
     /** Each group, and each sequence of groups, that has the length of such a number. */

@@ -71,7 +71,7 @@ public final class CustomerChanges {
         Customer after = before.with(checked, Objects.requireNonNull(branch), manager);
         boolean moved = !after.branchId().equals(before.branchId()) || !Objects.equals(manager, before.managerId());
         return (moved ? store.mustBeHis(tx, after.branchId(), manager) : Future.<Void>succeededFuture())
-                .compose(v -> store.update(tx, row, after, side, FieldSourceStore.STAFF))
+                .compose(v -> store.update(tx, row, before, after, side, FieldSourceStore.STAFF))
                 .onSuccess(customer -> tx.event(event("customer.changed", customer)));
     }
 

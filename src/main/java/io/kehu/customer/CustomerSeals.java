@@ -6,6 +6,7 @@ import io.kehu.bus.Json;
 import io.kehu.crypto.Vault;
 import io.kehu.customer.identity.IdentityRules;
 import io.kehu.customer.identity.NameTokens;
+import io.kehu.kernel.Kernel;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.sqlclient.Row;
 import java.nio.ByteBuffer;
@@ -33,6 +34,11 @@ public final class CustomerSeals {
     public CustomerSeals(Vault vault, NameTokens names) {
         this.vault = vault;
         this.names = names;
+    }
+
+    /** With the keys of this node. */
+    public static CustomerSeals of(Kernel kernel) {
+        return new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
     }
 
     /** A value to be looked up whole; {@code kind} is document, external, phone or email. */

@@ -210,19 +210,19 @@ public final class CustomerStore {
 
     /** The customer who asks for himself. Fails with {@code customer.notFound}. */
     public Future<Customer> own(Call call) {
-        Where where = Where.ofAll()
-                .and("c.id = customer.root(?)", call.principal().subject())
-                .and("c.deleted_at IS NULL");
+        Where where = himself(call.principal());
         return database.row(call, READ + where.sql(), where.values(), NOT_FOUND).map(this::opened);
     }
 
     /** The same within a transaction that holds the row: whatever else he asks for waits. */
     public Future<Customer> ownLocked(Tx tx) {
-        Where where = Where.ofAll()
-                .and("c.id = customer.root(?)", tx.principal().subject())
-                .and("c.deleted_at IS NULL");
+        Where where = himself(tx.principal());
         return tx.row(READ + where.sql() + " FOR UPDATE OF c", where.values(), NOT_FOUND)
                 .map(this::opened);
+    }
+
+    private static Where himself(Principal who) {
+        return Where.ofAll().and("c.id = customer.root(?)", who.subject()).and("c.deleted_at IS NULL");
     }
 
     private static Where readable(Principal principal, String is, UUID id) {
@@ -265,14 +265,16 @@ public final class CustomerStore {
     /**
      * Writes what a record has become. What arrived for a merged id is remembered for that one too.
      *
-     * @param before a row with {@link #HAS_SIDES}
+     * @param row with {@link #HAS_SIDES}
+     * @param before the same, opened
      * @param side the id the change is for: the record's own, or one merged into it
      * @param source who says what is changed: {@link FieldSourceStore#STAFF} or another system; null where it is not known
      */
-    public Future<Customer> update(Tx tx, Row before, Customer after, UUID side, @Nullable String source) {
-        return before.getBoolean("has_sides")
-                ? sides.carry(tx, opened(before), after, side, source)
-                : put(tx, before, after, new Claims(after.seq(), null, List.of()), source);
+    public Future<Customer> update(
+            Tx tx, Row row, Customer before, Customer after, UUID side, @Nullable String source) {
+        return row.getBoolean("has_sides")
+                ? sides.carry(tx, before, after, side, source)
+                : put(tx, row, before, after, new Claims(after.seq(), null, List.of()), source);
     }
 
     /**
@@ -287,23 +289,25 @@ public final class CustomerStore {
     /**
      * Writes one row, what it is found by and who says so.
      *
+     * @param before the row, opened
      * @param source null where the fields keep theirs
      */
-    public Future<Customer> put(Tx tx, Row before, Customer after, Claims claims, @Nullable String source) {
+    public Future<Customer> put(
+            Tx tx, Row row, Customer before, Customer after, Claims claims, @Nullable String source) {
         Tuple values = Tuple.of(
                 after.id(),
                 after.branchId(),
                 after.managerId(),
                 seals.tokens(after.personal().tree()),
                 after.sealedVersion());
-        values.addArrayOfString(
-                        source == null ? new String[0] : FieldSourceStore.array(after.differing(opened(before))))
+        values.addArrayOfString(source == null ? new String[0] : FieldSourceStore.array(after.differing(before)))
                 .addString(source);
         Fact.ALL.forEach(fact -> values.addString(after.fact(fact.field())));
-        Future<?> sealing = after.sealedVersion() == before.getLong("sealed_version")
+        Future<?> sealing = after.sealedVersion() == before.sealedVersion()
                 ? Future.succeededFuture()
-                : reseal(tx, before, after, claims);
-        return sealing.compose(v -> tx.row(UPDATE, values, NOT_FOUND)).map(row -> Customer.from(row, after.personal()));
+                : reseal(tx, row, after, claims);
+        return sealing.compose(v -> tx.row(UPDATE, values, NOT_FOUND))
+                .map(written -> Customer.from(written, after.personal()));
     }
 
     private Future<?> reseal(Tx tx, Row before, Customer after, Claims claims) {

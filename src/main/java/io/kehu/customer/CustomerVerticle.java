@@ -2,7 +2,6 @@ package io.kehu.customer;
 
 import io.kehu.bus.Operations;
 import io.kehu.customer.duplicate.EntryCheck;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.seed.SeedRun;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -31,7 +30,7 @@ public final class CustomerVerticle implements Domain {
 
     @Override
     public Operations operations(Kernel kernel) {
-        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerSeals seals = CustomerSeals.of(kernel);
         CustomerService service = new CustomerService(
                 kernel.database(),
                 new CustomerStore(kernel.database(), seals),

@@ -31,7 +31,8 @@ public record Fact(
             new Fact("assets", "assets", "numeric", null),
             new Fact("liabilities", "liabilities", "numeric", null));
 
-    static final Set<String> AMOUNTS = ALL.stream()
+    /** Those in CNY. */
+    public static final Set<String> AMOUNTS = ALL.stream()
             .filter(fact -> fact.type.equals("numeric"))
             .map(Fact::field)
             .collect(Collectors.toSet());

@@ -25,14 +25,16 @@ public final class FieldSourceStore {
     /** What says which customer it is, and so is of no source. */
     public static final Set<String> IDENTIFYING = Set.of("kind", "externalIds");
 
+    /** The past keeps only what differs. */
+    private static final String LAST_WORD =
+            " ON CONFLICT (customer_id, field) DO UPDATE SET source = EXCLUDED.source WHERE f.source <> EXCLUDED.source";
+
     /** Part of a statement that writes one record: the fields at one place, their source at another. */
     static String saying(String customer, int fields, int source) {
         return """
                 said AS (
                     INSERT INTO customer.field_source AS f (id, customer_id, field, source)
-                    SELECT uuidv7(), %s, w.field, $%d::text FROM unnest($%d::text[]) AS w(field)
-                    ON CONFLICT (customer_id, field) DO UPDATE SET source = EXCLUDED.source
-                    WHERE f.source <> EXCLUDED.source)""".formatted(customer, source, fields);
+                    SELECT uuidv7(), %s, w.field, $%d::text FROM unnest($%d::text[]) AS w(field)%s)""".formatted(customer, source, fields, LAST_WORD);
     }
 
     private static final String SAID = """
@@ -45,8 +47,7 @@ public final class FieldSourceStore {
             FROM (SELECT DISTINCT c.id, w.field FROM unnest($1::bytea[], $2::text[]) AS w(value, field)
                   JOIN customer.blind b ON b.kind = 'external' AND b.value = w.value
                   JOIN customer.customer c ON c.seq = b.seq) w
-            ORDER BY w.id, w.field
-            ON CONFLICT (customer_id, field) DO UPDATE SET source = EXCLUDED.source WHERE f.source <> EXCLUDED.source""";
+            ORDER BY w.id, w.field""" + LAST_WORD;
     /** What is chosen by hand is said by hand; what is lent by a rule brings its source along. */
     private static final String JOIN = """
             INSERT INTO customer.field_source AS f (id, customer_id, field, source)
@@ -54,8 +55,7 @@ public final class FieldSourceStore {
             FROM (SELECT c.field, '%s' AS source FROM unnest($4::text[]) AS c(field)
                   UNION ALL
                   SELECT d.field, d.source FROM customer.field_source d
-                  WHERE d.customer_id = $2 AND d.field = ANY ($3) AND d.field <> ALL ($4)) w
-            ON CONFLICT (customer_id, field) DO UPDATE SET source = EXCLUDED.source WHERE f.source <> EXCLUDED.source""".formatted(STAFF);
+                  WHERE d.customer_id = $2 AND d.field = ANY ($3) AND d.field <> ALL ($4)) w""".formatted(STAFF) + LAST_WORD;
     /** Of fields that become again what they were at an instant. */
     private static final String PART = """
             WITH due AS (

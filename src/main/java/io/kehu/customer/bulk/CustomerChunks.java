@@ -16,7 +16,6 @@ import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.identity.CustomerRules;
 import io.kehu.customer.identity.IdentityRules;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
@@ -55,7 +54,7 @@ public final class CustomerChunks {
     private final CustomerChunkStore chunks;
 
     public CustomerChunks(Kernel kernel) {
-        this.seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        this.seals = CustomerSeals.of(kernel);
         this.store = new CustomerStore(kernel.database(), seals);
         this.many = new CustomerBulkStore(seals);
         this.chunks = new CustomerChunkStore(kernel.database());
@@ -106,6 +105,9 @@ public final class CustomerChunks {
         }
 
         private Entry left() {
+            if (held.isEmpty()) {
+                return this;
+            }
             ObjectNode rest = draft.deepCopy();
             rest.remove(held);
             return new Entry(rest, defaults);
@@ -318,9 +320,10 @@ public final class CustomerChunks {
             if (!entry.draft.path("kind").equals(there.facts().path("kind"))) {
                 return Verdict.refused("/kind", "field.notForKind");
             }
-            kept = EntryRules.kept(there, entry.found(), today);
-            Entry left = entry.left();
-            ObjectNode checked = CustomerRules.checked(EntryRules.merged(there, left.found()), left.draft::has, today);
+            Entry found = entry.found();
+            Entry left = found.left();
+            kept = EntryRules.kept(there, found, today);
+            ObjectNode checked = CustomerRules.checked(EntryRules.merged(there, left), entry.left().draft::has, today);
             // From the stored one, so that two changes of one customer are one new version.
             next = plan.before.getOrDefault(id, there).with(checked, there.branchId(), there.managerId());
             if (EntryRules.isSame(there, next)) {
@@ -360,9 +363,8 @@ public final class CustomerChunks {
     public Future<Database.Chunk> write(Tx tx, Plan plan, @Nullable String source) {
         Future<Void> changes = Future.succeededFuture();
         for (Map.Entry<UUID, List<Step>> known : plan.steps.entrySet()) {
-            long version =
-                    Objects.requireNonNull(plan.before.get(known.getKey())).version();
-            changes = changes.compose(v -> change(tx, version, known.getValue(), source));
+            Customer before = Objects.requireNonNull(plan.before.get(known.getKey()));
+            changes = changes.compose(v -> change(tx, before, known.getValue(), source));
         }
         CustomerBulkStore.Chunk sealed = plan.sealed;
         if (sealed == null) {
@@ -378,7 +380,7 @@ public final class CustomerChunks {
         return store.mustBeHis(tx, place.branch, place.manager);
     }
 
-    private Future<Void> change(Tx tx, long version, List<Step> steps, @Nullable String source) {
+    private Future<Void> change(Tx tx, Customer before, List<Step> steps, @Nullable String source) {
         Future<Void> changes = Future.succeededFuture();
         for (int i = 0; i < steps.size(); i++) {
             Step step = steps.get(i);
@@ -386,13 +388,14 @@ public final class CustomerChunks {
             changes = changes.compose(v -> chunks.locked(tx, step.after.id()))
                     .compose(row -> {
                         if (first) {
-                            return row.getLong("version") == version
-                                    ? store.update(tx, row, step.after, step.side, source)
+                            return row.getLong("version") == before.version()
+                                    ? store.update(tx, row, before, step.after, step.side, source)
                                     : Future.<Customer>failedFuture(Problem.of("request.stale"));
                         }
                         Customer after = step.after;
-                        Customer next = store.opened(row).with(after.toDraft(), after.branchId(), after.managerId());
-                        return store.update(tx, row, next, step.side, source);
+                        Customer there = store.opened(row);
+                        Customer next = there.with(after.toDraft(), after.branchId(), after.managerId());
+                        return store.update(tx, row, there, next, step.side, source);
                     })
                     .map(customer -> {
                         tx.event(Event.of("customer.changed", customer.id(), customer.version(), READ)

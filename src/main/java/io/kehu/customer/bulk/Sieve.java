@@ -6,7 +6,6 @@ import io.kehu.customer.bulk.CustomerChunks.Entry;
 import io.kehu.customer.bulk.CustomerChunks.Found;
 import io.kehu.customer.bulk.CustomerChunks.Keys;
 import io.kehu.customer.duplicate.EntryCheck;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.job.Jobs;
 import io.kehu.kernel.Kernel;
 import io.vertx.core.Future;
@@ -26,8 +25,7 @@ public final class Sieve {
     public Sieve(Kernel kernel, CustomerChunks customers) {
         this.jobs = kernel.jobs();
         this.customers = customers;
-        this.check =
-                new EntryCheck(kernel.database(), new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
+        this.check = new EntryCheck(kernel.database(), CustomerSeals.of(kernel));
     }
 
     /**

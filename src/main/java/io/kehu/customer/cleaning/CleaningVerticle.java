@@ -3,7 +3,6 @@ package io.kehu.customer.cleaning;
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -12,7 +11,7 @@ import java.time.ZoneId;
 public final class CleaningVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerSeals seals = CustomerSeals.of(kernel);
         CustomerStore customers = new CustomerStore(kernel.database(), seals);
         CleaningStore store = new CleaningStore(kernel.database());
         ZoneId zone = ZoneId.of(kernel.text("zone"));

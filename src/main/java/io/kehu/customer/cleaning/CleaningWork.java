@@ -195,6 +195,7 @@ final class CleaningWork {
                                     .update(
                                             tx,
                                             row,
+                                            there,
                                             there.with(draft, there.branchId(), there.managerId()),
                                             id,
                                             FieldSourceStore.STAFF)

@@ -6,7 +6,6 @@ import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.SealedTextStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
@@ -56,7 +55,7 @@ final class DuplicateStore {
     DuplicateStore(Kernel kernel) {
         this.database = kernel.database();
         this.texts = new SealedTextStore(kernel.vault(), "customer.duplicate");
-        this.customers = new CustomerStore(database, new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
+        this.customers = new CustomerStore(database, CustomerSeals.of(kernel));
     }
 
     /** Both in scope: the same conditions, with the same bound values, for the one and the other. */

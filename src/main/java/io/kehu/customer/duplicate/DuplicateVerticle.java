@@ -2,7 +2,6 @@ package io.kehu.customer.duplicate;
 
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerSeals;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.event.Consumer;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -14,7 +13,7 @@ public final class DuplicateVerticle implements Domain {
     /** Only nodes that serve customers follow. */
     @Override
     public Future<List<String>> prepare(Kernel kernel) {
-        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerSeals seals = CustomerSeals.of(kernel);
         DuplicateFollower follower = new DuplicateFollower(
                 kernel.database(),
                 kernel.jobs(),

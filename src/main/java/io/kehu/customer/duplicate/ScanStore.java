@@ -4,7 +4,6 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Problem;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
@@ -124,7 +123,7 @@ final class ScanStore {
 
     ScanStore(Kernel kernel) {
         this.database = kernel.database();
-        this.customers = new CustomerStore(database, new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
+        this.customers = new CustomerStore(database, CustomerSeals.of(kernel));
     }
 
     /** Makes it the one scan. Fails with {@code duplicate.scanRunning}. */

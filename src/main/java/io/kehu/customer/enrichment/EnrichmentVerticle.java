@@ -5,7 +5,6 @@ import io.kehu.customer.CustomerChanges;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.SealedTextStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import io.kehu.outgoing.Outgoing;
@@ -18,8 +17,7 @@ public final class EnrichmentVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
         ZoneId zone = ZoneId.of(kernel.text("zone"));
-        CustomerStore customers =
-                new CustomerStore(kernel.database(), new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
+        CustomerStore customers = new CustomerStore(kernel.database(), CustomerSeals.of(kernel));
         EnrichmentStore store = new EnrichmentStore(
                 kernel.database(), new SealedTextStore(kernel.vault(), "customer.enrichment_proposal"));
         PublicPages pages = pages(kernel);

@@ -11,7 +11,6 @@ import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.filter.Filter;
 import io.kehu.customer.filter.Moment;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
 import io.kehu.sql.Page;
@@ -116,7 +115,7 @@ final class ExportStore {
 
     ExportStore(Kernel kernel) {
         this.database = kernel.database();
-        this.customers = new CustomerStore(database, new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
+        this.customers = new CustomerStore(database, CustomerSeals.of(kernel));
         this.zone = kernel.text("zone");
     }
 

@@ -59,8 +59,6 @@ public record FilterField(
     private static final Set<String> WORDS =
             Set.of("kind", "lifecycle", "tier", "risk", "gender", "maritalStatus", "occupation", "channel");
 
-    private static final Set<String> AMOUNTS = Set.of("annualIncome", "assets", "liabilities");
-
     private static final List<FilterField> ALL = Stream.concat(
                     Fact.ALL.stream().map(FilterField::of),
                     Stream.of(
@@ -79,14 +77,14 @@ public record FilterField(
         String name = fact.field();
         Kind kind = WORDS.contains(name)
                 ? Kind.WORD
-                : AMOUNTS.contains(name)
+                : Fact.AMOUNTS.contains(name)
                         ? Kind.AMOUNT
                         : switch (name) {
                             case "regionCode" -> Kind.REGION;
                             case "industry" -> Kind.INDUSTRY;
                             default -> Kind.DATE;
                         };
-        String permission = AMOUNTS.contains(name) ? "customer:finance" : null;
+        String permission = Fact.AMOUNTS.contains(name) ? "customer:finance" : null;
         return new FilterField(name, kind, "c." + fact.column(), fact.column(), permission);
     }
 

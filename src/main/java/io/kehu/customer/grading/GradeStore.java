@@ -281,7 +281,7 @@ final class GradeStore {
                     }
                     Customer after = before.with(draft, before.branchId(), before.managerId());
                     return customers
-                            .update(tx, row, after, before.id(), null)
+                            .update(tx, row, before, after, before.id(), null)
                             .onSuccess(made ->
                                     moved.add(new Moved(made.id(), made.version(), made.branchId(), made.managerId())));
                 })

@@ -3,7 +3,6 @@ package io.kehu.customer.grading;
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.tag.RuleTagStore;
 import io.kehu.event.Consumer;
 import io.kehu.kernel.Domain;
@@ -68,7 +67,7 @@ public final class GradingVerticle implements Domain {
     private static GradeStore grades(Kernel kernel) {
         return new GradeStore(
                 kernel.database(),
-                new CustomerStore(kernel.database(), new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()))),
+                new CustomerStore(kernel.database(), CustomerSeals.of(kernel)),
                 kernel.clock(),
                 ZoneId.of(kernel.text("zone")));
     }

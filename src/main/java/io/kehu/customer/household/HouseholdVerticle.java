@@ -2,7 +2,6 @@ package io.kehu.customer.household;
 
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerSeals;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -11,7 +10,7 @@ import java.time.ZoneId;
 public final class HouseholdVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerSeals seals = CustomerSeals.of(kernel);
         HouseholdService service = new HouseholdService(
                 kernel.database(),
                 new HouseholdStore(kernel.database(), seals, kernel.vault()),

@@ -14,7 +14,6 @@ import io.kehu.customer.bulk.CustomerChunks;
 import io.kehu.job.Jobs;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
-import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import java.time.OffsetDateTime;
 import java.util.Iterator;
@@ -39,7 +38,6 @@ final class ImportService {
     private final CustomerChunks customers;
     private final ImportStore store;
     private final ImportTemplate template;
-    private final Vertx vertx;
 
     ImportService(
             Database database,
@@ -47,15 +45,13 @@ final class ImportService {
             Jobs jobs,
             CustomerChunks customers,
             ImportStore store,
-            ImportTemplate template,
-            Vertx vertx) {
+            ImportTemplate template) {
         this.database = database;
         this.blobs = blobs;
         this.jobs = jobs;
         this.customers = customers;
         this.store = store;
         this.template = template;
-        this.vertx = vertx;
     }
 
     /** A workbook to fill in. */
@@ -65,7 +61,7 @@ final class ImportService {
         Blobs.Draft draft = Blobs.Draft.of(
                 call.principal().subject(), "customer-import-template", PERMISSION, name, MAX_TEMPLATE_BYTES);
         boolean finance = call.principal().may("customer:finance");
-        return vertx.<Buffer>executeBlocking(() -> template.workbook(kind, finance))
+        return jobs.compute(() -> template.workbook(kind, finance))
                 .compose(workbook -> {
                     Iterator<Buffer> pieces = List.of(workbook).iterator();
                     return blobs.write(

@@ -28,8 +28,7 @@ public final class ImportVerticle implements Domain {
                 kernel.jobs(),
                 customers,
                 store,
-                new ImportTemplate(kernel.contract()),
-                kernel.vertx());
+                new ImportTemplate(kernel.contract()));
         return Operations.at("customer.imports")
                 .on("createImport", service::create)
                 .on("getImportTemplate", service::template)

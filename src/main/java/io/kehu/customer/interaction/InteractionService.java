@@ -2,7 +2,6 @@ package io.kehu.customer.interaction;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
-import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
 import io.kehu.crypto.Screen;
 import io.kehu.customer.CustomerReach;
@@ -66,11 +65,7 @@ final class InteractionService {
 
     /** Before anything of it is kept, also by the key of the command. */
     private static void screen(ObjectNode body) {
-        String text = body.path("text").textValue();
-        String fault = text == null ? null : Screen.fault(text);
-        if (fault != null) {
-            throw Problem.at("/text", fault);
-        }
+        Screen.mustPass("/text", body.path("text").textValue());
     }
 
     /** One contact, now or as it was known. Problems: interaction.notFound, request.asOfTooLate. */

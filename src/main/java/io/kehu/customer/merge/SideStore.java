@@ -109,7 +109,8 @@ public final class SideStore {
             Long side = after.id().equals(root.id()) ? null : after.seq();
             CustomerStore.Claims claims = new CustomerStore.Claims(
                     root.seq(), side, owns.stream().map(SideStore::unique).toList());
-            return kept.compose(v -> customers.put(tx, row(after.id()), after, claims, source));
+            Customer before = Objects.requireNonNull(records.get(after.id()));
+            return kept.compose(v -> customers.put(tx, row(after.id()), before, after, claims, source));
         }
     }
 

@@ -3,7 +3,6 @@ package io.kehu.customer.overview;
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 
@@ -11,7 +10,7 @@ import io.kehu.kernel.Kernel;
 public final class OverviewVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerSeals seals = CustomerSeals.of(kernel);
         OverviewService service = new OverviewService(
                 new CustomerStore(kernel.database(), seals), new OverviewStore(kernel.database(), seals));
         return Operations.at("customer.overview").on("getCustomerOverview", service::get);

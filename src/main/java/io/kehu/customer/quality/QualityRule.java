@@ -247,11 +247,7 @@ record QualityRule(
             json.writeTree(condition);
         }
         if (patterns != null) {
-            json.writeArrayFieldStart("patterns");
-            for (String pattern : patterns) {
-                json.writeString(pattern);
-            }
-            json.writeEndArray();
+            Json.strings(json, "patterns", patterns);
         }
         json.writeNumberField("weight", weight);
         json.writeBooleanField("enabled", enabled);

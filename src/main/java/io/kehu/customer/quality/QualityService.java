@@ -2,6 +2,7 @@ package io.kehu.customer.quality;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
@@ -135,11 +136,11 @@ final class QualityService {
      * quality.fieldForbidden, quality.tooManyRules, request.invalid, and those of the words of filters.
      */
     Future<Reply> createRule(Call call) {
-        JsonNode body = call.json();
+        ObjectNode body = call.json();
         if (body.has("condition") == body.has("format")) {
             throw Problem.invalid(List.of(new FieldError("", "field.oneOf", List.of("condition, format"))));
         }
-        QualityRule draft = QualityRule.draft(Ids.next(), call.json());
+        QualityRule draft = QualityRule.draft(Ids.next(), body);
         if (draft.condition() == null) {
             List<FieldError> faults = draft.faults();
             if (!faults.isEmpty()) {

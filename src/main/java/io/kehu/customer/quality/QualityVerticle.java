@@ -2,7 +2,6 @@ package io.kehu.customer.quality;
 
 import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerSeals;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -15,7 +14,7 @@ public final class QualityVerticle implements Domain {
                 kernel.database(),
                 new QualityStore(kernel.database(), kernel.clock(), ZoneId.of(kernel.text("zone"))),
                 Dictionary.ALL,
-                new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())),
+                CustomerSeals.of(kernel),
                 kernel.number("quality.keptSeconds"),
                 kernel::cursorMac);
         return Operations.at("customer.quality")

@@ -28,14 +28,9 @@ final class RequestRules {
 
     /** A text without numbers that must not stand in it. Problems: request.invalid. */
     static @Nullable String screened(String pointer, JsonNode text) {
-        if (!text.isTextual()) {
-            return null;
-        }
-        String fault = Screen.fault(text.textValue());
-        if (fault != null) {
-            throw Problem.at(pointer, fault);
-        }
-        return text.textValue().strip();
+        String said = text.textValue();
+        Screen.mustPass(pointer, said);
+        return said == null ? null : said.strip();
     }
 
     /**

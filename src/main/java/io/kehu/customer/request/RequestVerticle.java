@@ -5,7 +5,6 @@ import io.kehu.customer.CustomerChanges;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
 import io.kehu.customer.SealedTextStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.version.ReasonStore;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
@@ -16,8 +15,7 @@ public final class RequestVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
         ZoneId zone = ZoneId.of(kernel.text("zone"));
-        CustomerStore customers =
-                new CustomerStore(kernel.database(), new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys())));
+        CustomerStore customers = new CustomerStore(kernel.database(), CustomerSeals.of(kernel));
         RequestService service = new RequestService(
                 kernel.database(),
                 new RequestStore(

@@ -3,7 +3,4 @@
  * member of staff who has verified who asks. Owns the table customer.change_request, the operations of the tag customer.request
  * and the events change-request.*; publishes the view customer.personal_change_requests.
  */
-@NullMarked
 package io.kehu.customer.request;
-
-import org.jspecify.annotations.NullMarked;

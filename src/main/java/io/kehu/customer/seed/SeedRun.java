@@ -8,7 +8,6 @@ import io.kehu.customer.Customer;
 import io.kehu.customer.CustomerBulkStore;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.identity.CustomerRules;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.customer.seed.SeedStore.Place;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Database;
@@ -51,12 +50,7 @@ public final class SeedRun {
      * @param progress takes a line now and then
      */
     public SeedRun(Kernel kernel, long seed, Consumer<String> progress) {
-        this(
-                kernel.vertx(),
-                kernel.database(),
-                new CustomerBulkStore(new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()))),
-                seed,
-                progress);
+        this(kernel.vertx(), kernel.database(), new CustomerBulkStore(CustomerSeals.of(kernel)), seed, progress);
     }
 
     public SeedRun(Vertx vertx, Database database, CustomerBulkStore store, long seed, Consumer<String> progress) {

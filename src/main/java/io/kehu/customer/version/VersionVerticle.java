@@ -4,7 +4,6 @@ import io.kehu.bus.Operations;
 import io.kehu.customer.CustomerChanges;
 import io.kehu.customer.CustomerSeals;
 import io.kehu.customer.CustomerStore;
-import io.kehu.customer.identity.NameTokens;
 import io.kehu.kernel.Domain;
 import io.kehu.kernel.Kernel;
 import java.time.ZoneId;
@@ -13,7 +12,7 @@ import java.time.ZoneId;
 public final class VersionVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        CustomerSeals seals = new CustomerSeals(kernel.vault(), new NameTokens(kernel.keys()));
+        CustomerSeals seals = CustomerSeals.of(kernel);
         CustomerStore customers = new CustomerStore(kernel.database(), seals);
         VersionService service = new VersionService(
                 kernel.database(),
