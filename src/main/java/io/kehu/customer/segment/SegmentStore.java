@@ -163,8 +163,10 @@ final class SegmentStore {
     Future<Explained> explain(
             Call call, UUID segment, @Nullable Filter filter, UUID customer, Moment moment, boolean shows) {
         Where where = Where.inScopeOf(call.principal(), "c.branch_id", "c.manager_id", "c.id")
-                .and("c.id = customer.root(?)", customer)
                 .and("c.deleted_at IS NULL");
+        String his = "customer.root(" + where.bind(customer) + ")";
+        where.and("c.id = " + his);
+        Moment about = moment.among("ARRAY[" + his + "]");
         List<Condition> conditions = new ArrayList<>();
         StringBuilder columns = new StringBuilder(
                         "EXISTS (SELECT FROM customer.segment_member m WHERE m.customer_id = c.id")
@@ -172,13 +174,12 @@ final class SegmentStore {
                 .append(where.bind(segment))
                 .append(")");
         if (filter != null) {
-            Moment his = moment.among("ARRAY[customer.root(" + where.bind(customer) + ")]");
-            columns.append(", ").append(filter.column(where, his));
+            columns.append(", ").append(filter.column(where, about));
             filter.each(conditions::add);
             conditions.forEach(condition -> columns.append(", ")
-                    .append(condition.column(where, his))
+                    .append(condition.column(where, about))
                     .append(", ")
-                    .append(shows ? condition.field().values(where, his) : "NULL::text[]"));
+                    .append(shows ? condition.field().values(where, about) : "NULL::text[]"));
         }
         String sql = "SELECT " + columns + " FROM customer.customer c " + where.sql();
         return database.row(call, sql, where.values(), "customer.notFound").map(row -> {
