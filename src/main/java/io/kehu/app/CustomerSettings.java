@@ -6,6 +6,7 @@ import java.util.List;
  * Settings of the rooms of customers. Checked here; read by the domain that they are for.
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
+ * @param statisticsValues of a dimension that are told one by one
  * @param qualityKeptSeconds for which counts of what is wrong are kept
  */
 record CustomerSettings(
@@ -17,6 +18,7 @@ record CustomerSettings(
         Connectors connectors,
         Exports exports,
         int statisticsPollMillis,
+        int statisticsValues,
         int qualityKeptSeconds) {
 
     /**
@@ -180,6 +182,7 @@ record CustomerSettings(
                         connectors.count("keepDays", "days", 1, 3_650)),
                 Exports.from(root.group("exports")),
                 root.group("statistics").millis("pollMillis", 20, 55_000),
+                root.group("statistics").count("values", "values", 2, 200),
                 root.group("quality").count("keptSeconds", "seconds", 0, 86_400));
     }
 }
