@@ -27,8 +27,9 @@ record CustomerSettings(
      * @param pollMillis between two looks for changes
      * @param batch changes of one transaction
      * @param rebuildAbove changes that may wait until all groups are rebuilt instead
+     * @param rebuildRows customers asked at a time where asking all at once took too long
      */
-    public record Segments(int pollMillis, int batch, int rebuildAbove) {}
+    public record Segments(int pollMillis, int batch, int rebuildAbove, int rebuildRows) {}
 
     /**
      * Of tiers, stages and classes by rules.
@@ -142,7 +143,8 @@ record CustomerSettings(
                 new Segments(
                         segments.millis("pollMillis", 20, 10_000),
                         segments.count("batch", "changes", 10, 5_000),
-                        segments.count("rebuildAbove", "changes", 10, 1_000_000)),
+                        segments.count("rebuildAbove", "changes", 10, 1_000_000),
+                        segments.count("rebuildRows", "customers", 10, 1_000_000)),
                 new Grading(
                         grading.count("hour", "hour of the day", 0, 23),
                         grading.count("checkSeconds", "seconds", 1, 3_600)),
