@@ -54,7 +54,10 @@ public final class TestServers {
         String postgres = template.replaceFirst("/kehu$", "/postgres");
         try (Connection connection = Migrations.connect(superuser(postgres), 10_000);
                 Statement sql = connection.createStatement()) {
-            sql.execute("CREATE DATABASE " + database + " TEMPLATE kehu OWNER kehu_owner");
+            // Copied as files, by the kernel where it can: half the work of copying its pages through the log.
+            sql.execute("SELECT set_config('file_copy_method', 'clone', false) FROM pg_settings"
+                    + " WHERE name = 'file_copy_method' AND 'clone' = ANY (enumvals)");
+            sql.execute("CREATE DATABASE " + database + " TEMPLATE kehu OWNER kehu_owner STRATEGY file_copy");
         } catch (SQLException e) {
             throw new IllegalStateException(e);
         }

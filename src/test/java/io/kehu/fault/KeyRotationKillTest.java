@@ -18,14 +18,15 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -50,6 +51,7 @@ class KeyRotationKillTest {
             "KEHU_KEYS_RELOAD_MILLIS", "200");
     private static final Duration SOON = Duration.ofSeconds(90);
     private static final int CALLERS = 2;
+    private static final long PAUSE_MILLIS = 20;
 
     @TempDir
     Path folder;
@@ -277,66 +279,83 @@ class KeyRotationKillTest {
         return new Customers(house.caller("operator"), ports);
     }
 
-    /** Enter, read and change customers of their own at two nodes in turn; whatever is not as it should be is kept. */
+    /**
+     * Enter, read and change customers of their own at two nodes in turn, with a pause, so that the machine has time for the
+     * processes that rotate; whatever is not as it should be is kept.
+     */
     private static final class Customers implements AutoCloseable {
-        private final AtomicBoolean going = new AtomicBoolean(true);
         private final AtomicInteger rounds = new AtomicInteger();
         private final Queue<String> wrong = new ConcurrentLinkedQueue<>();
-        private final List<Thread> threads = new ArrayList<>();
+        private final ScheduledExecutorService threads = Executors.newScheduledThreadPool(CALLERS);
 
         Customers(Caller caller, List<Integer> ports) {
             for (int i = 0; i < CALLERS; i++) {
-                int number = i;
-                Thread thread = new Thread(() -> work(caller, ports, number), "caller-" + i);
-                thread.setDaemon(true);
-                threads.add(thread);
-                thread.start();
+                threads.scheduleWithFixedDelay(new Customer(caller, ports, i), 0, PAUSE_MILLIS, TimeUnit.MILLISECONDS);
             }
         }
 
-        private void work(Caller caller, List<Integer> ports, int number) {
-            try {
-                String path = caller.at(ports.get(0))
-                        .post("/v1/customers", "{\"kind\": \"person\", \"name\": \"旧名\"}")
+        private final class Customer implements Runnable {
+            private final Caller caller;
+            private final List<Integer> ports;
+            private final int number;
+            private String path = "";
+            private String name = "旧名";
+            private int round;
+
+            Customer(Caller caller, List<Integer> ports, int number) {
+                this.caller = caller;
+                this.ports = ports;
+                this.number = number;
+            }
+
+            private Caller at(int turn) {
+                return caller.at(ports.get(turn % ports.size()));
+            }
+
+            private static String enter(Caller here, String name) {
+                return here.post("/v1/customers", "{\"kind\": \"person\", \"name\": \"" + name + "\"}")
                         .is(201)
                         .header("Location");
-                String name = "旧名";
-                for (int round = 0; going.get(); round++) {
-                    Caller here = caller.at(ports.get((round + number) % ports.size()));
+            }
+
+            @Override
+            public void run() {
+                try {
+                    if (path.isEmpty()) {
+                        path = enter(at(0), name);
+                    }
+                    Caller here = at(round + number);
                     Answer read = here.get(path).is(200);
                     assertThat(read.at("/name").asText()).isEqualTo(name);
                     name = "新名" + round;
                     here.patch(path, read.etag(), "{\"name\": \"" + name + "\"}")
                             .is(200);
                     if (round % 5 == 0) {
-                        String other = here.post("/v1/customers", "{\"kind\": \"person\", \"name\": \"别人\"}")
-                                .is(201)
-                                .header("Location");
-                        caller.at(ports.get((round + number + 1) % ports.size()))
-                                .get(other)
-                                .is(200);
+                        String other = enter(here, "别人");
+                        at(round + number + 1).get(other).is(200);
                     }
+                    round++;
                     rounds.incrementAndGet();
+                } catch (RuntimeException | Error e) {
+                    wrong.add(e.toString());
+                    throw e;
                 }
-            } catch (RuntimeException | Error e) {
-                wrong.add(e.toString());
             }
         }
 
         void finish() throws InterruptedException {
             int enough = rounds.get() + CALLERS;
             await().atMost(SOON).until(() -> rounds.get() > enough || !wrong.isEmpty());
-            going.set(false);
-            for (Thread thread : threads) {
-                thread.join(SOON.toMillis());
-            }
+            threads.shutdown();
+            assertThat(threads.awaitTermination(SOON.toMillis(), TimeUnit.MILLISECONDS))
+                    .isTrue();
             System.out.println(rounds + " rounds of reading and changing while keys were rotated");
             assertThat(wrong).isEmpty();
         }
 
         @Override
         public void close() {
-            going.set(false);
+            threads.shutdownNow();
         }
     }
 }

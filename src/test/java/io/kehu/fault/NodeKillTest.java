@@ -77,23 +77,32 @@ class NodeKillTest {
         try (TestKehu kehu = TestKehu.prepare(Map.of())) {
             kehu.addNode(kehu.settings());
             List<Integer> ports = new CopyOnWriteArrayList<>(List.of(kehu.port()));
+            // The first is there before the clients are, whose load would only slow its start.
+            NodeProcess node = victim(kehu, 0).awaitReady();
             try (Clients clients = new Clients(kehu, kehu.caller("operator"), CLIENTS, () -> ports)) {
                 for (int round = 0; round < rounds; round++) {
-                    try (NodeProcess node = NodeProcess.start(kehu.settings(), folder, "victim-" + round, Map.of())) {
-                        ports.add(node.awaitReady().port());
-                        clients.awaitMore(100, SERVED);
-                        node.kill();
-                        String next = kehu.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
-                        await().atMost(GONE).until(() -> endedBelow(kehu, next));
-                        ports.remove(1);
-                        clients.awaitMore(CLIENTS, SERVED);
+                    if (round > 0) {
+                        node = victim(kehu, round).awaitReady();
                     }
+                    ports.add(node.port());
+                    clients.awaitMore(100, SERVED);
+                    node.kill();
+                    String next = kehu.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
+                    await().atMost(GONE).until(() -> endedBelow(kehu, next));
+                    ports.remove(1);
+                    clients.awaitMore(CLIENTS, SERVED);
                 }
                 clients.finish().everythingIsThereOnce();
                 System.out.println(rounds + " kills: " + clients);
                 assertThat(clients.troubles()).containsKey("no answer");
+            } finally {
+                node.close();
             }
         }
+    }
+
+    private NodeProcess victim(TestKehu kehu, int round) throws IOException {
+        return NodeProcess.start(kehu.settings(), folder, "victim-" + round, Map.of());
     }
 
     /** Whoever holds a row has a transaction id: whether all that were given out below this one have ended. */

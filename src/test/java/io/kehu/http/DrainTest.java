@@ -124,7 +124,14 @@ class DrainTest {
                 "KEHU_RATE_PER_ADDRESS_PER_SECOND",
                 "100000",
                 "KEHU_RATE_PER_SUBJECT_PER_SECOND",
-                "100000"));
+                "100000",
+                // All write below one branch: on a machine with other work the last in the row waits for long.
+                "KEHU_CALLS_DEFAULT_TIMEOUT_MILLIS",
+                "20000",
+                "KEHU_POSTGRESQL_LOCK_TIMEOUT_MILLIS",
+                "20000",
+                "KEHU_POSTGRESQL_POINT_STATEMENT_TIMEOUT_MILLIS",
+                "20000"));
         try (kehu) {
             List<Integer> ports = List.of(TestServers.freePort(), TestServers.freePort(), TestServers.freePort());
             List<String> members =

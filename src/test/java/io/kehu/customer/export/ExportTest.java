@@ -33,25 +33,32 @@ class ExportTest {
 
     private static TestKehu kehu;
     private static UUID branch;
-    private static Caller manager;
-    private static Caller colleague;
-    private static Caller head;
+    private static UUID managerId;
+    private static UUID colleagueId;
+    private static UUID headId;
+
+    /** Each test has sessions of its own: some end those of others. */
+    private final Caller manager = kehu.signIn(managerId);
+
+    private final Caller colleague = kehu.signIn(colleagueId);
+    private final Caller head = kehu.signIn(headId);
 
     @BeforeAll
     static void twoManagersWithCustomers() {
         kehu = TestKehu.start(Map.of(
                 "KEHU_EXPORTS_PAGE_ROWS", "2", "KEHU_EXPORTS_ROWS_PER_DAY", "200", "KEHU_EXPORTS_POLL_MILLIS", "100"));
         branch = kehu.branch(kehu.headOffice(), "EXP");
-        manager = kehu.signIn(kehu.staff(branch, "customer-manager"));
-        colleague = kehu.signIn(kehu.staff(branch, "customer-manager"));
-        head = kehu.signIn(kehu.staff(branch, "branch-head"));
+        managerId = kehu.staff(branch, "customer-manager");
+        colleagueId = kehu.staff(branch, "customer-manager");
+        headId = kehu.staff(branch, "branch-head");
+        Caller manager = kehu.signIn(managerId);
         customer(
                 manager,
                 "\"name\": \"" + RARE + "\", \"assets\": \"1200000.50\", \"phones\": [{\"number\": \"" + PHONE
                         + "\"}], \"addresses\": [{\"line\": \"" + FORMULA + "\"}]");
         customer(manager, "\"name\": \"阿依古丽·买买提\", \"tier\": \"private\"");
         customer(manager, "\"name\": \"赵四\", \"emails\": [\"zhao@example.com\"]");
-        customer(colleague, "\"name\": \"别人的客户\"");
+        customer(kehu.signIn(colleagueId), "\"name\": \"别人的客户\"");
         UUID gone = customer(manager, "\"name\": \"已删除客户\"");
         kehu.sql("UPDATE customer.customer SET deleted_at = kehu.now() WHERE id = ?", gone);
         UUID side = customer(manager, "\"name\": \"已合并客户\"");
@@ -399,12 +406,8 @@ class ExportTest {
                 "gender", "channel"));
         manager.post("/v1/exports", draft("pdf", String.join(", ", many), "")).is(422, "export.tooManyColumns");
         manager.get("/v1/exports/" + UUID.randomUUID()).is(404, "export.notFound");
-        kehu.sql(
-                "UPDATE iam.session SET factor_at = kehu.now() - interval '20 min' WHERE subject_id = ?", colleague.id);
-        Caller stale = kehu.signIn(colleague.id);
-        kehu.sql(
-                "UPDATE iam.session SET factor_at = kehu.now() - interval '20 min' WHERE subject_id = ?", colleague.id);
+        Caller stale = kehu.signIn(colleagueId);
+        kehu.sql("UPDATE iam.session SET factor_at = kehu.now() - interval '20 min' WHERE subject_id = ?", colleagueId);
         stale.post("/v1/exports", draft("csv", "name", "")).is(401, "auth.stepUp");
-        colleague = kehu.signIn(colleague.id);
     }
 }
