@@ -11,13 +11,17 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.ValueNode;
 import io.vertx.core.buffer.Buffer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigDecimal;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one JSON configuration: strict when reading (duplicate keys, trailing bytes, depth over 32 and long numbers are
@@ -30,6 +34,8 @@ public final class Json {
     /** A megabyte of the shortest fields has thousands of times the cost of a megabyte of text. */
     private static final int MAX_TOKENS = 100_000;
 
+    private static final int MAX_DIGITS = 64;
+
     private static final JsonFactory FACTORY = JsonFactory.builder()
             // The names are the caller's: interned, they would fill a table of the whole process.
             .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
@@ -38,11 +44,26 @@ public final class Json {
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(MAX_DEPTH)
                     .maxTokenCount(MAX_TOKENS)
-                    .maxNumberLength(64)
+                    .maxNumberLength(MAX_DIGITS)
                     .maxNameLength(256)
                     .maxStringLength(8 * 1024 * 1024)
                     .build())
             .build();
+
+    /**
+     * Decimals of as many digits as {@code maxNumberLength}, also written out: {@code 1e999999999} is a short text of a gigabyte, and beyond the
+     * range of a double the validator takes a number for one that lies within all bounds.
+     */
+    private static final JsonNodeFactory NODES = new JsonNodeFactory() {
+        @Override
+        public ValueNode numberNode(@Nullable BigDecimal value) {
+            if (value != null
+                    && (value.scale() > MAX_DIGITS || (long) value.precision() - value.scale() > MAX_DIGITS)) {
+                throw new ArithmeticException("too many digits");
+            }
+            return super.numberNode(value);
+        }
+    };
 
     private static final JsonFactory OWN = new JsonFactory();
 
@@ -50,6 +71,7 @@ public final class Json {
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
             .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+            .nodeFactory(NODES)
             .build();
 
     private Json() {}

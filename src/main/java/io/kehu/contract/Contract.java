@@ -9,6 +9,7 @@ import com.networknt.schema.Schema;
 import com.networknt.schema.SchemaLocation;
 import com.networknt.schema.SchemaRegistry;
 import com.networknt.schema.SchemaRegistryConfig;
+import com.networknt.schema.dialect.Dialect;
 import com.networknt.schema.dialect.Dialects;
 import com.networknt.schema.path.PathType;
 import io.kehu.bus.Call.Lane;
@@ -93,11 +94,15 @@ public final class Contract {
         this.bytes = Json.write(g -> g.writeTree(document));
         String text = bytes.toString();
         this.whole = SchemaRegistry.withDefaultDialect(
-                        Dialects.getDraft202012(),
+                        Dialect.builder(Dialects.getDraft202012())
+                                .format(Parameter.INSTANT)
+                                .build(),
                         b -> b.schemas(Map.of(BASE, text))
                                 .schemaRegistryConfig(SchemaRegistryConfig.builder()
                                         .formatAssertionsEnabled(true)
                                         .pathType(PathType.JSON_POINTER)
+                                        .regularExpressionFactory(pattern ->
+                                                Parameter.pattern(pattern).asPredicate()::test)
                                         .build()))
                 .getSchema(SchemaLocation.of(BASE));
         Bounds bounds = new Bounds(document, defects);

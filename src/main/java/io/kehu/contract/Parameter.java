@@ -3,6 +3,9 @@ package io.kehu.contract;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.networknt.schema.ExecutionContext;
+import com.networknt.schema.format.DateTimeFormat;
+import com.networknt.schema.format.Format;
 import io.kehu.bus.Json;
 import io.kehu.bus.Problem.FieldError;
 import java.time.DateTimeException;
@@ -39,6 +42,14 @@ public record Parameter(
         HEADER,
         COOKIE
     }
+
+    /** RFC 3339 has leap seconds, and offsets that no zone has; what takes a moment does not. */
+    static final Format INSTANT = new DateTimeFormat() {
+        @Override
+        public boolean matches(ExecutionContext context, String value) {
+            return super.matches(context, value) && Parameter.hasFormat(getName(), value);
+        }
+    };
 
     private static final Set<String> FORMATS = Set.of("uuid", "date", "date-time");
 
@@ -86,9 +97,7 @@ public record Parameter(
         }
         Pattern pattern = null;
         try {
-            pattern = schema.has("pattern")
-                    ? Pattern.compile(schema.get("pattern").asText())
-                    : null;
+            pattern = schema.has("pattern") ? pattern(schema.get("pattern").asText()) : null;
         } catch (PatternSyntaxException e) {
             defects.add("parameter " + name + " has a pattern that is none");
         }
@@ -112,6 +121,16 @@ public record Parameter(
                         ? schema.path("maximum").asLong(Long.MAX_VALUE)
                         : schema.path("maxLength").asLong(200),
                 maxItems);
+    }
+
+    /**
+     * A pattern as ECMA-262, which OpenAPI writes in, means it: {@code $} is the end of the text and not also before a last line
+     * feed, and {@code \\S} leaves out the spaces of all scripts, so that what it asks for is not gone when a text is stripped.
+     */
+    static Pattern pattern(String text) {
+        boolean ends = text.endsWith("$") && !text.endsWith("\\$");
+        return Pattern.compile(
+                ends ? text.substring(0, text.length() - 1) + "\\z" : text, Pattern.UNICODE_CHARACTER_CLASS);
     }
 
     /** Puts the typed value into {@code target}, or an error into {@code errors}. */
@@ -177,7 +196,7 @@ public record Parameter(
                     ? Json.MAPPER.getNodeFactory().textNode(text)
                     : fail(errors, "field.notInList", String.join(", ", values));
         }
-        if (format != null && !hasFormat(text)) {
+        if (format != null && !hasFormat(format, text)) {
             return fail(errors, "field.format", format);
         }
         int length = text.codePointCount(0, text.length());
@@ -196,9 +215,10 @@ public record Parameter(
         return Json.MAPPER.getNodeFactory().textNode(text);
     }
 
-    private boolean hasFormat(String text) {
+    /** Whether a text is what we can read as that: no leap second, no year beyond 9999, no offset beyond 18 hours. */
+    static boolean hasFormat(String format, String text) {
         try {
-            switch (String.valueOf(format)) {
+            switch (format) {
                 case "uuid" -> {
                     return Input.isUuid(text);
                 }

@@ -1,7 +1,10 @@
 package io.kehu.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.vertx.core.buffer.Buffer;
+import java.math.BigDecimal;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import net.jqwik.api.ForAll;
@@ -9,6 +12,8 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.LongRange;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** How values are written into answers. */
 class JsonTest {
@@ -30,5 +35,21 @@ class JsonTest {
             Instant instant = Instant.ofEpochSecond(1_700_000_000L, nanos);
             assertThat(Json.instant(instant.atOffset(ZoneOffset.UTC))).isEqualTo(instant.toString());
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"1e400", "-1e400", "1e64", "1e999999999", "1e-999999999", "1e2147483648"})
+    void aNumberThatWrittenOutHasMoreDigitsThanOneMayHaveIsRefused(String number) {
+        assertThatThrownBy(() -> Json.parse(Buffer.buffer("{\"n\": [" + number + "]}")))
+                .isInstanceOfSatisfying(
+                        Problem.class, problem -> assertThat(problem.code()).isEqualTo("request.malformed"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"1e2", "1.50", "-0", "0e9", "0e-999999999", "12345678901234567890.123456789", "1e-30", "9e62"})
+    void anotherNumberIsExact(String number) {
+        assertThat(Json.parse(Buffer.buffer("[" + number + "]")).get(0).decimalValue())
+                .isEqualByComparingTo(new BigDecimal(number));
     }
 }

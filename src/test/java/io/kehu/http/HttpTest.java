@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import io.kehu.bus.Ids;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -169,6 +170,33 @@ class HttpTest {
                 .contains("field.format", "field.required", "field.tooShort", "field.unknown");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {" ", "\\n", "\u3000", "\u2028", "\u00a0\u2003"})
+    void aNameOfNothingButSpacesOfWhateverScriptIsNone(String name) {
+        assertThat(administrator
+                        .post("/v1/branches", "{\"code\": \"B\", \"name\": \"" + name + "\"}")
+                        .is(400, "request.invalid")
+                        .text())
+                .contains("\"/name\"", "field.pattern");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "2036-12-31T23:59:60Z",
+                "2036-12-31T24:00:00Z",
+                "2036-12-31T00:00:00+23:59",
+                "2036-02-30T00:00:00Z",
+                "10000-01-01T00:00:00Z"
+            })
+    void aMomentThatNoClockShowsIsRefused(String moment) {
+        Answer answer = administrator.post(
+                "/v1/grants",
+                "{\"staffId\": \"%s\", \"roles\": [\"analyst\"], \"endsAt\": \"%s\", \"reason\": \"r\"}"
+                        .formatted(Ids.next(), moment));
+        assertThat(answer.is(400, "request.invalid").text()).contains("\"/endsAt\"", "field.format");
+    }
+
     // Parameters
     // -------------------------------------------------------------------------------------------------------------
 
@@ -193,6 +221,7 @@ class HttpTest {
                 "cursor=",
                 "cursor=%00",
                 "cursor=../../etc/passwd",
+                "cursor=abc%0A",
                 "cursor='%20OR%201=1",
                 "parentId=1",
                 "parentId=%zz",

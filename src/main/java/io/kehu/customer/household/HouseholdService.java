@@ -101,15 +101,20 @@ final class HouseholdService {
         }
         String given = patch.has("name") ? patch.get("name").textValue().strip() : null;
         LocalDate endsOn = ends ? date(patch, "endsOn") : before.endsOn();
-        Future<?> ended = ends ? store.end(tx, before.id(), date(patch, "endsOn")) : Future.succeededFuture();
         if (!patch.has("headId")) {
-            return ended.compose(v -> store.update(tx, before.id(), before.headId(), given, endsOn));
+            return end(tx, before, endsOn, ends)
+                    .compose(v -> store.update(tx, before.id(), before.headId(), given, endsOn));
         }
         // The name is under the key of the head: another one needs it anew.
         String name = given == null ? before.name() : given;
         return reach.held(tx, id(patch, "headId"))
                 .compose(head -> store.head(tx, before.id(), head.id()))
-                .compose(head -> ended.compose(v -> store.update(tx, before.id(), head, name, endsOn)));
+                .compose(head ->
+                        end(tx, before, endsOn, ends).compose(v -> store.update(tx, before.id(), head, name, endsOn)));
+    }
+
+    private Future<?> end(Tx tx, Household household, @Nullable LocalDate on, boolean ends) {
+        return ends && on != null ? store.end(tx, household.id(), on) : Future.succeededFuture();
     }
 
     /**

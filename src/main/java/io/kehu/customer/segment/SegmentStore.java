@@ -35,8 +35,9 @@ final class SegmentStore {
     private static final String BEGIN = "INSERT INTO customer.segment_state (segment_id, catching_up) VALUES ($1, $2)";
     private static final String UPDATE = """
             UPDATE customer.segment SET name = $2, description = $3, filter = $4::text::jsonb, reads = $5, relative = $6 WHERE id = $1""";
-    private static final String ANEW =
-            "UPDATE customer.segment_state SET catching_up = true, born = pg_current_xact_id() WHERE segment_id = $1";
+    private static final String ANEW = """
+            UPDATE customer.segment_state
+            SET catching_up = true, born = pg_current_xact_id(), position = NULL, rows_at_once = NULL WHERE segment_id = $1""";
     private static final String DELETE = "DELETE FROM customer.segment WHERE id = $1";
     private static final String LIST = """
             INSERT INTO customer.segment_member (segment_id, customer_id, since)
@@ -163,8 +164,10 @@ final class SegmentStore {
     Future<Explained> explain(
             Call call, UUID segment, @Nullable Filter filter, UUID customer, Moment moment, boolean shows) {
         Where where = Where.inScopeOf(call.principal(), "c.branch_id", "c.manager_id", "c.id")
-                .and("c.id = customer.root(?)", customer)
                 .and("c.deleted_at IS NULL");
+        String his = "customer.root(" + where.bind(customer) + ")";
+        where.and("c.id = " + his);
+        Moment about = moment.among("ARRAY[" + his + "]");
         List<Condition> conditions = new ArrayList<>();
         StringBuilder columns = new StringBuilder(
                         "EXISTS (SELECT FROM customer.segment_member m WHERE m.customer_id = c.id")
@@ -172,13 +175,12 @@ final class SegmentStore {
                 .append(where.bind(segment))
                 .append(")");
         if (filter != null) {
-            Moment his = moment.among("ARRAY[customer.root(" + where.bind(customer) + ")]");
-            columns.append(", ").append(filter.column(where, his));
+            columns.append(", ").append(filter.column(where, about));
             filter.each(conditions::add);
             conditions.forEach(condition -> columns.append(", ")
-                    .append(condition.column(where, his))
+                    .append(condition.column(where, about))
                     .append(", ")
-                    .append(shows ? condition.field().values(where, his) : "NULL::text[]"));
+                    .append(shows ? condition.field().values(where, about) : "NULL::text[]"));
         }
         String sql = "SELECT " + columns + " FROM customer.customer c " + where.sql();
         return database.row(call, sql, where.values(), "customer.notFound").map(row -> {

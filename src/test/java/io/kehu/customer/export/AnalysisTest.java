@@ -142,6 +142,9 @@ class AnalysisTest {
     void aTemplateThatIsFilledInIsImportedAsItIs() throws IOException {
         Answer template = operator.get("/v1/imports/template?kind=person").is(200);
         assertThat(template.header("Content-Type")).contains("spreadsheetml");
+        String again = "/v1/imports/template?kind=person";
+        assertThat(operator.get(again, "Range", "bytes=0-1").is(206).text()).isEqualTo("PK");
+        operator.get(again, "If-None-Match", "*").is(304);
         ByteArrayOutputStream filled = new ByteArrayOutputStream();
         try (ZipInputStream in = new ZipInputStream(
                         new ByteArrayInputStream(template.response().body()));

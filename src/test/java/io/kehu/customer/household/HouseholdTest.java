@@ -120,6 +120,12 @@ class HouseholdTest {
         assertThat(hers.at("/name").asText()).isEqualTo("张家");
         assertThat(members(remove(managerNorth, id(made), father, ""))).containsExactly("head " + mother);
 
+        managerNorth
+                .patch(
+                        path,
+                        managerNorth.get(path).etag(),
+                        "{\"endsOn\": \"1960-05-05\", \"headId\": \"" + mother + "\"}")
+                .is(422, "household.periodInvalid");
         Answer ended = managerNorth
                 .patch(path, managerNorth.get(path).etag(), "{\"endsOn\": \"" + today + "\", \"name\": \"旧家\"}")
                 .is(200);

@@ -65,6 +65,9 @@ class ProfileTest {
         assertThat(second.at("/investment").has("holdings")).isFalse();
         assertThat(manager.get(customer + "/profile").is(200).json()).isEqualTo(second.json());
 
+        enter(customer, "{\"investment\": {\"lossTolerance\": 1e400}}").is(400, "request.malformed");
+        enter(customer, "{\"investment\": {\"lossTolerance\": 1e3}}").is(400, "request.invalid");
+
         Answer third = enter(customer, "{\"investment\": null}").is(200);
         assertThat(third.json().has("investment")).isFalse();
     }

@@ -202,6 +202,16 @@ class SegmentTest {
     }
 
     @Test
+    void itSaysWhyAlsoWhereAllThatIsAskedIsWhetherSomethingIsKnown() {
+        String somebody = customer("\"occupation\": \"4040402\"");
+        String segment =
+                segment(marketing, "static", "\"filter\": {\"not\": {\"field\": \"occupation\", \"known\": false}}");
+        Answer why = marketing.get(segment + "/explain?customerId=" + somebody).is(200);
+        assertThat(why.at("/fits").asBoolean()).isTrue();
+        assertThat(why.at("/because/not/values/0").asText()).isEqualTo("4040402");
+    }
+
+    @Test
     void itSaysWhatSomebodyHasWhereAConditionAsksToWhoMayReadHim() {
         String somebody = customer("\"tier\": \"private\", \"birthDate\": \"1987-02-03\", \"occupation\": \"4040402\"");
         String segment = segment(
