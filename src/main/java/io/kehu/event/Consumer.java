@@ -52,6 +52,8 @@ public final class Consumer {
     private final BiFunction<Tx, List<Entry>, Future<Void>> effect;
     private final long timer;
     private final MessageConsumer<?> hints;
+    private final Tuple beginning;
+    private boolean begun;
     private boolean looking;
     private boolean again;
 
@@ -78,8 +80,8 @@ public final class Consumer {
         this.types = types.toArray(String[]::new);
         this.effect = effect;
         var context = vertx.getOrCreateContext();
-        Future<?> begun = database.query(Call.Lane.JOB, BEGIN, Tuple.of(name, fromTheBeginning));
-        begun.onFailure(e -> LOG.warn("consumer {} could not begin: {}", name, e.getMessage()));
+        this.beginning = Tuple.of(name, fromTheBeginning);
+        context.runOnContext(v -> look());
         this.timer = vertx.setPeriodic(pollMillis, id -> context.runOnContext(v -> look()));
         this.hints = vertx.eventBus().consumer(Ticker.HINT, hint -> context.runOnContext(v -> look()));
     }
@@ -97,7 +99,7 @@ public final class Consumer {
         }
         looking = true;
         again = false;
-        follow().onComplete(done -> {
+        begin().compose(v -> follow()).onComplete(done -> {
             looking = false;
             if (done.failed()) {
                 LOG.atWarn()
@@ -110,6 +112,15 @@ public final class Consumer {
                 look();
             }
         });
+    }
+
+    /** Until it has succeeded once: a cursor that is not there follows nothing, and nobody would see it. */
+    private Future<Void> begin() {
+        return begun
+                ? Future.succeededFuture()
+                : database.query(Call.Lane.JOB, BEGIN, beginning)
+                        .onSuccess(v -> begun = true)
+                        .mapEmpty();
     }
 
     private Future<Void> follow() {

@@ -1,6 +1,7 @@
 package io.kehu.http;
 
 import io.kehu.bus.Call;
+import io.kehu.bus.Problem;
 import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -27,7 +28,12 @@ public final class AccessLog {
     private static final String INSERT = """
             INSERT INTO kehu.access_log (at, request_id, subject, session, address, operation, object_id, status, code, micros)
             SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[],
-                                 $8::int[], $9::text[], $10::bigint[])""";
+                                 $8::int[], $9::text[], $10::bigint[])
+                AS e(at, request_id, subject, session, address, operation, object_id, status, code, micros)""";
+    /** A batch that failed may be there all the same: only the answer was lost. */
+    private static final String AGAIN = INSERT + """
+             WHERE NOT EXISTS (SELECT FROM kehu.access_log l WHERE l.at = e.at AND l.request_id = e.request_id
+                               AND l.operation = e.operation AND l.micros = e.micros)""";
 
     private final Vertx vertx;
     private final Database database;
@@ -35,6 +41,8 @@ public final class AccessLog {
     private final AtomicLong dropped = new AtomicLong();
     private final long timer;
     private Future<Void> writing = Future.succeededFuture();
+    /** What could not be written the last time. */
+    private volatile List<Entry> unwritten = List.of();
 
     /** One answered request; the time is {@code kehu.now()} of this node in epoch milliseconds. */
     record Entry(
@@ -72,8 +80,12 @@ public final class AccessLog {
     }
 
     private Future<Void> flush() {
-        List<Entry> batch = new ArrayList<>();
-        int size = waiting.drainTo(batch, BATCH);
+        boolean again = !unwritten.isEmpty();
+        List<Entry> batch = again ? unwritten : new ArrayList<>();
+        if (!again) {
+            waiting.drainTo(batch, BATCH);
+        }
+        int size = batch.size();
         if (size == 0) {
             return Future.succeededFuture();
         }
@@ -102,7 +114,7 @@ public final class AccessLog {
         }
         return database.query(
                         Call.Lane.JOB,
-                        INSERT,
+                        again ? AGAIN : INSERT,
                         Tuple.tuple()
                                 .addArrayOfOffsetDateTime(at)
                                 .addArrayOfString(requestId)
@@ -114,18 +126,35 @@ public final class AccessLog {
                                 .addArrayOfInteger(status)
                                 .addArrayOfString(code)
                                 .addArrayOfLong(micros))
-                .<Void>mapEmpty()
-                .recover(failure -> {
-                    dropped.addAndGet(size);
-                    LOG.warn("{} entries of the access log could not be written: {}", size, failure.getMessage());
-                    return Future.succeededFuture();
-                })
-                .compose(v -> waiting.size() >= BATCH ? flush() : Future.succeededFuture());
+                .transform(done -> {
+                    // What the database cannot take now it can later, while no more wait than may.
+                    boolean later = done.failed() && Problem.in(done.cause()) != null;
+                    if (done.failed() && !later) {
+                        drop(size, done.cause());
+                    } else if (later && !again) {
+                        LOG.warn(
+                                "{} entries of the access log are written later: {}",
+                                size,
+                                done.cause().getMessage());
+                    }
+                    unwritten = later ? batch : List.of();
+                    return !later && waiting.size() >= BATCH ? flush() : Future.succeededFuture();
+                });
+    }
+
+    private void drop(int size, Throwable failure) {
+        dropped.addAndGet(size);
+        LOG.warn("{} entries of the access log could not be written: {}", size, failure.getMessage());
     }
 
     /** Writes what waits and ends. */
     public Future<Void> close() {
         vertx.cancelTimer(timer);
-        return writing.compose(v -> flush());
+        return writing.compose(v -> flush()).compose(v -> flush()).onSuccess(v -> {
+            int left = unwritten.size() + waiting.size();
+            if (left > 0) {
+                drop(left, Problem.of("server.unavailable"));
+            }
+        });
     }
 }

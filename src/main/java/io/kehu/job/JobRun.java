@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.blob.Blobs;
 import io.kehu.bus.Call;
 import io.kehu.bus.Principal;
-import io.kehu.bus.Problem;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
@@ -27,8 +26,9 @@ public final class JobRun {
                 lease_until = kehu.now() + $8::int * interval '1 millisecond'
             WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING cancel_asked""";
 
-    private static final String TOTAL =
-            "UPDATE kehu.job SET units_total = $3 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING cancel_asked";
+    private static final String TELL = """
+            UPDATE kehu.job SET units_total = coalesce($3, units_total), units_done = coalesce($4, units_done)
+            WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING cancel_asked""";
 
     private final Jobs jobs;
     private final UUID id;
@@ -202,8 +202,20 @@ public final class JobRun {
 
     /** Says how many units the whole is, e.g. the bytes of a file, for a progress in percent. */
     public Future<Void> total(long units) {
+        return tell(units, null);
+    }
+
+    /**
+     * Says how many units are done, where nothing of them would outlast this run: the position stays, and a run that comes after
+     * a failure counts as one more attempt. Fails as {@link #chunk}.
+     */
+    public Future<Void> done(long units) {
+        return stopping == null ? tell(null, units) : halted();
+    }
+
+    private Future<Void> tell(@Nullable Long total, @Nullable Long done) {
         return jobs.database
-                .query(Call.Lane.JOB, TOTAL, Tuple.of(id, fence, units))
+                .query(Call.Lane.JOB, TELL, Tuple.of(id, fence, total, done))
                 .compose(rows -> held(rows));
     }
 
@@ -243,10 +255,5 @@ public final class JobRun {
     Future<Void> halted() {
         Why why = stopping;
         return Future.failedFuture(new Stop(why == null ? Why.STOPPED : why));
-    }
-
-    static boolean mayPass(Throwable failure) {
-        Problem problem = Problem.in(failure);
-        return problem != null && Jobs.PASSING.contains(problem.code());
     }
 }

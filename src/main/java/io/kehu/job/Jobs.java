@@ -43,15 +43,11 @@ public final class Jobs {
     static final int CALL_MILLIS = 30_000;
     /** Takings in a row that move nothing; a job that kills its node must not go round for ever. */
     private static final int MAX_ATTEMPTS = 8;
-    /** Failures that say nothing about the job: it is put off and taken again. */
-    static final Set<String> PASSING = Set.of(
-            "server.unavailable",
-            "server.contended",
-            "server.slow",
-            "server.busy",
-            "request.unknown",
-            "request.unavailable",
-            "blob.unavailable");
+    /** Failures of what jobs rest on: put off as often as it takes. */
+    private static final Set<String> ELSEWHERE =
+            Set.of("server.unavailable", "server.busy", "request.unknown", "request.unavailable", "blob.unavailable");
+    /** Those that may be of the job's own making when they come again and again: taken again a bounded number of times. */
+    private static final Set<String> PASSING = Set.of("server.contended", "server.slow");
 
     /** Lists of jobs are in the order of their ids, so one clock makes them: the database's. */
     private static final String INSERT = """
@@ -331,11 +327,13 @@ public final class Jobs {
                 case STOPPED -> putBack(run, 0, 1);
             };
         }
-        if (JobRun.mayPass(failure) && run.attempts() < MAX_ATTEMPTS) {
-            LOG.info("job {} is put off: {}", run.id(), failure.getMessage());
-            return putBack(run, Math.min(60, 1 << (run.attempts() - 1)), 0);
-        }
         Problem problem = Problem.in(failure);
+        boolean elsewhere = problem != null && ELSEWHERE.contains(problem.code());
+        boolean last = run.attempts() >= MAX_ATTEMPTS;
+        if (elsewhere || (problem != null && PASSING.contains(problem.code()) && !last)) {
+            LOG.info("job {} is put off: {}", run.id(), failure.getMessage());
+            return putBack(run, Math.min(60, 1 << (run.attempts() - 1)), last ? 1 : 0);
+        }
         if (problem == null) {
             LOG.error("job {} failed unexpectedly", run.id(), failure);
             problem = Problem.of("server.failure");

@@ -15,6 +15,8 @@ final class Failures {
     private static final String LOCK_NOT_AVAILABLE = "55P03";
     private static final String QUERY_CANCELED = "57014";
     private static final String DEADLOCK_DETECTED = "40P01";
+    /** A reading replica took back what a query was reading. */
+    private static final String SERIALIZATION_FAILURE = "40001";
 
     private Failures() {}
 
@@ -32,7 +34,7 @@ final class Failures {
                 return hint == null ? named : Problem.of(named.code(), hint.split("\\|", -1));
             }
             return switch (database.getSqlState()) {
-                case LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED -> Problem.of("server.contended");
+                case LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE -> Problem.of("server.contended");
                 case QUERY_CANCELED -> Problem.of("server.slow");
                 case "25P03", "25006" -> Problem.of("server.unavailable");
                 default -> isServersTrouble(database) ? Problem.of("server.unavailable") : failure;

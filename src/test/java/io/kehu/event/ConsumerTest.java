@@ -3,6 +3,7 @@ package io.kehu.event;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.kehu.Obstacle;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Call;
@@ -11,6 +12,7 @@ import io.kehu.sql.Database;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.sqlclient.Tuple;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -87,6 +89,19 @@ class ConsumerTest {
         kehu.sql("SELECT branch, version FROM kehu.effect WHERE consumer = ? ORDER BY at, version", name)
                 .forEach(r -> effects.add(r.get("branch") + ":" + r.get("version")));
         return effects;
+    }
+
+    @Test
+    void oneWhoseBeginningFailsBeginsLater() throws SQLException {
+        Consumer consumer;
+        try (Obstacle held = new Obstacle(kehu, "LOCK TABLE kehu.event_cursor IN SHARE MODE")) {
+            consumer = follow("late", new AtomicInteger());
+            held.cancel("INSERT INTO kehu.event_cursor");
+        }
+        UUID branch = openAndRename(1);
+        await().atMost(20, TimeUnit.SECONDS)
+                .untilAsserted(() -> assertThat(effects("late")).contains(branch + ":1", branch + ":2"));
+        consumer.stop();
     }
 
     @Test

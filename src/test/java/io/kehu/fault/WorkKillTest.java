@@ -109,7 +109,7 @@ class WorkKillTest {
             kehu.addNode(kehu.settings());
             Answer end = ended(head, path);
             assertThat(end.at("/rows").asInt()).isEqualTo(people);
-            assertThat(kehu.<String>value("SELECT position->>'begun' FROM kehu.job WHERE kind = 'customer.export'"))
+            assertThat(kehu.<String>value("SELECT fence::text FROM kehu.job WHERE kind = 'customer.export'"))
                     .as("begun anew")
                     .isEqualTo("2");
 

@@ -210,6 +210,28 @@ class JobsTest {
     }
 
     @Test
+    void whatFailsElsewhereIsPutOffAsOftenAsItTakesAndWhatMayBeOfItsOwnMakingIsNot() {
+        Node node = new Node(
+                60_000,
+                run -> Future.failedFuture(Problem.of(run.params().get("code").textValue())));
+        UUID lost = node.submit(Json.object().put("code", "server.unavailable"));
+        UUID slow = node.submit(Json.object().put("code", "server.slow"));
+        kehu.sql("UPDATE kehu.job SET attempts = 7 WHERE id IN (?, ?)", lost, slow);
+        node.start();
+        awaitState(slow, "failed");
+        for (int time = 1; time <= 3; time++) {
+            awaitState(lost, "waiting");
+            int failures = node.failures.size();
+            kehu.sql("UPDATE kehu.job SET not_before = NULL WHERE id = ?", lost);
+            await().atMost(SOON).until(() -> node.failures.size() > failures);
+        }
+        awaitState(lost, "waiting");
+        assertThat(kehu.<Integer>value(
+                        "SELECT extract(epoch FROM not_before - kehu.now())::int FROM kehu.job WHERE id = ?", lost))
+                .isBetween(40, 60);
+    }
+
+    @Test
     void aHolderThatWasThoughtDeadCanChangeNothing() {
         Promise<Void> asleep = Promise.promise();
         // Busy with this one job, so that nobody but the second node can take it again.

@@ -57,8 +57,8 @@ final class CleaningWork {
     /** What belongs to one taking of one cleaning. */
     private record Task(JobRun run, Action action, Filter filter, Moment moment, boolean dryRun) {}
 
-    /** A customer to be changed. */
-    private record Due(UUID id, long seq) {}
+    /** A customer to be changed, and the rows of the chunk up to him, with how many of those were refused. */
+    private record Due(UUID id, long seq, int rows, int refused) {}
 
     /** A chunk that was looked at. */
     private record Looked(int rows, int refused, List<Due> due, long last) {}
@@ -111,13 +111,15 @@ final class CleaningWork {
         return task.run.compute(() -> {
             List<Due> due = new ArrayList<>();
             int refused = 0;
+            int count = 0;
             long last = 0;
             for (Row row : rows) {
+                count++;
                 Customer there = customers.opened(row);
                 last = row.getLong("seq");
                 try {
                     if (CleaningRules.cleaned(task.action, there.toDraft(), task.moment.today()) != null) {
-                        due.add(new Due(there.id(), last));
+                        due.add(new Due(there.id(), last, count, refused));
                     }
                 } catch (Problem problem) {
                     refused++;
@@ -147,21 +149,44 @@ final class CleaningWork {
             if (!isTaken(failure)) {
                 return Future.failedFuture(failure);
             }
-            Future<Integer> singly = Future.succeededFuture(0);
+            Singly singly = new Singly();
+            Future<Void> each = Future.succeededFuture();
             for (Due due : looked.due) {
-                singly = singly.compose(refused -> single(task, due, position).map(written -> refused + 1 - written));
+                each = each.compose(v -> single(task, due, position, singly));
             }
-            // What was written was counted with it.
-            return singly.compose(refused ->
-                    task.run.move(there, new JobRun.Progress(looked.rows, 0, looked.refused + (long) refused, done)));
+            return each.compose(v -> task.run.move(there, singly.upTo(looked.rows, looked.refused, 0, done)));
         });
     }
 
-    private Future<Integer> single(Task task, Due due, ObjectNode before) {
-        ObjectNode position = before.deepCopy().put("seq", due.seq);
-        return chunk(task, List.of(due), position, new JobRun.Progress(0, 1, 0, null))
-                .map(1)
-                .recover(failure -> isTaken(failure) ? Future.succeededFuture(0) : Future.failedFuture(failure));
+    /** What of a chunk is counted already: each is counted with the one that is written next, so that a run may end between them. */
+    private static final class Singly {
+        private int rows;
+        private int refused;
+        private int taken;
+
+        JobRun.Progress upTo(int rowsNow, int refusedNow, int written, long done) {
+            return new JobRun.Progress(rowsNow - rows, written, refusedNow - refused + taken, done);
+        }
+
+        void counted(Due due) {
+            rows = due.rows;
+            refused = due.refused;
+            taken = 0;
+        }
+    }
+
+    private Future<Void> single(Task task, Due due, ObjectNode before, Singly singly) {
+        long done = before.path("done").longValue() + due.rows;
+        ObjectNode position = before.deepCopy().put("seq", due.seq).put("done", done);
+        return chunk(task, List.of(due), position, singly.upTo(due.rows, due.refused, 1, done))
+                .onSuccess(v -> singly.counted(due))
+                .recover(failure -> {
+                    if (!isTaken(failure)) {
+                        return Future.failedFuture(failure);
+                    }
+                    singly.taken++;
+                    return Future.succeededFuture();
+                });
     }
 
     private static boolean isTaken(Throwable failure) {

@@ -137,7 +137,8 @@ final class DocumentService {
         return blobs.facts(
                         call.pool(),
                         UUID.fromString(call.json().required("uploadId").textValue()))
-                .recover(failure -> Future.failedFuture(Problem.of("blob.notClaimable")));
+                .recover(
+                        failure -> Future.failedFuture(isMissing(failure) ? Problem.of("blob.notClaimable") : failure));
     }
 
     private Future<Document> add(Tx tx, UUID document, String type, int number, Blobs.Facts file) {
@@ -231,13 +232,18 @@ final class DocumentService {
     /** A file shows what fields mask: the reading is in the audit before the first byte leaves. */
     private Future<Reply> download(Call call, Document document, Document.Version version) {
         return blobs.facts(call.pool(), version.blobId())
-                .recover(failure -> Future.failedFuture(Problem.of("blob.missing")))
+                .recover(failure -> Future.failedFuture(isMissing(failure) ? Problem.of("blob.missing") : failure))
                 .compose(file -> database.write(call, tx -> {
                     tx.kind("unmask");
                     tx.object("document", document.id(), document.version());
                     return Future.succeededFuture(
                             Reply.file(new Reply.Download(file.id(), file.name(), version.contentType())));
                 }));
+    }
+
+    private static boolean isMissing(Throwable failure) {
+        Problem problem = Problem.in(failure);
+        return problem != null && problem.code().equals("upload.notFound");
     }
 
     private static Event event(String type, Document document) {

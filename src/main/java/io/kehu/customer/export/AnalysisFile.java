@@ -77,8 +77,7 @@ final class AnalysisFile implements ExportWork.Pieces {
         }
         return counted()
                 .compose(found -> run.compute(() -> write(found)))
-                .compose(piece -> run.move(run.position(), new JobRun.Progress(0, 0, 0, rows + suppressed))
-                        .map(v -> piece));
+                .compose(piece -> run.done(rows + suppressed).map(v -> piece));
     }
 
     private Future<Iterator<Row>> counted() {

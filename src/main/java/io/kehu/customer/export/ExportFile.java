@@ -94,8 +94,7 @@ final class ExportFile implements ExportWork.Pieces {
         return allowed()
                 .compose(v -> page())
                 .compose(page -> run.compute(() -> write(page)))
-                .compose(piece -> run.move(run.position(), new JobRun.Progress(0, 0, 0, rows))
-                        .map(v -> piece));
+                .compose(piece -> run.done(rows).map(v -> piece));
     }
 
     /** Who has lost a right, or was moved, gets nothing more from this moment on. */

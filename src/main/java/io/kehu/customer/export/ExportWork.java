@@ -1,6 +1,5 @@
 package io.kehu.customer.export;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.blob.Blobs;
 import io.kehu.blob.Pulled;
 import io.kehu.bus.Call;
@@ -32,7 +31,6 @@ final class ExportWork {
     private static final Logger LOG = LoggerFactory.getLogger(ExportWork.class);
     private static final String PURPOSE = "customer-export";
     private static final long CALL_MILLIS = 15_000;
-    private static final int MAX_BEGINNINGS = 5;
     private static final long MAX_BYTES = 8L << 30;
 
     private final ExportStore store;
@@ -85,25 +83,17 @@ final class ExportWork {
         }
     }
 
-    /** Fails with {@code export.rightsChanged}, {@code export.grew}, {@code job.gaveUp}. */
+    /** Fails with {@code export.rightsChanged}, {@code export.grew}. */
     Future<Void> run(JobRun run) {
-        ObjectNode position = run.position();
-        if (position.has("file")) {
+        if (run.position().has("file")) {
             return Future.succeededFuture();
         }
-        int begun = position.path("begun").asInt();
-        if (begun >= MAX_BEGINNINGS) {
-            return Future.failedFuture(Problem.of("job.gaveUp", Integer.toString(MAX_BEGINNINGS)));
-        }
-        ObjectNode beginning = Json.object().put("begun", begun + 1);
-        return run.move(beginning, new JobRun.Progress(0, 0, 0, 0L))
-                .compose(v -> store.ofJob(run.call(), run.id()))
-                .compose(export -> {
-                    export.mustBeOpenTo(run.principal());
-                    return run.total(export.counted())
-                            .compose(v -> password(run, export))
-                            .compose(password -> write(run, export, password));
-                });
+        return run.done(0).compose(v -> store.ofJob(run.call(), run.id())).compose(export -> {
+            export.mustBeOpenTo(run.principal());
+            return run.total(export.counted())
+                    .compose(v -> password(run, export))
+                    .compose(password -> write(run, export, password));
+        });
     }
 
     private Future<String> password(JobRun run, Export export) {

@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /** SQL of pulls. Who holds the lease names its fence; a former holder changes nothing. */
@@ -89,7 +90,7 @@ final class PullStore {
     private static final String FAILED = """
             WITH held AS (
                 UPDATE customer.pull_state SET state = $3, lease_until = NULL, error_code = $4, error_args = $5,
-                    due_at = kehu.now() + $6::int * interval '1 millisecond'
+                    attempts = attempts - $8::int, due_at = kehu.now() + $6::int * interval '1 millisecond'
                 WHERE connector_id = $1 AND fence = $2 AND state = 'running' RETURNING connector_id)
             UPDATE customer.pull_run r SET outcome = 'failed', ended_at = kehu.now(), error_code = $4, error_args = $5
             WHERE r.id = $7 AND r.outcome = 'running'""";
@@ -248,17 +249,27 @@ final class PullStore {
                 .mapEmpty();
     }
 
-    /** @param state retrying or stopped */
-    Future<Void> failed(Held held, String state, Problem problem, int waitMillis) {
+    /**
+     * Ends a run that failed.
+     *
+     * @param state retrying or stopped
+     * @param uncounted 1 where the attempt does not count, else 0
+     */
+    Future<?> failed(
+            BiFunction<String, Tuple, Future<RowSet<Row>>> ask,
+            Held held,
+            String state,
+            Problem problem,
+            int waitMillis,
+            int uncounted) {
         List<String> args = problem.args();
-        return database.query(
-                        Call.Lane.JOB,
-                        FAILED,
-                        Tuple.of(held.connector, held.fence, state, problem.code())
-                                .addArrayOfString(args.toArray(String[]::new))
-                                .addInteger(waitMillis)
-                                .addUUID(held.run))
-                .mapEmpty();
+        return ask.apply(
+                FAILED,
+                Tuple.of(held.connector, held.fence, state, problem.code())
+                        .addArrayOfString(args.toArray(String[]::new))
+                        .addInteger(waitMillis)
+                        .addUUID(held.run)
+                        .addInteger(uncounted));
     }
 
     Future<Void> forget(int days) {

@@ -37,6 +37,8 @@ final class PullWork {
     private static final Logger LOG = LoggerFactory.getLogger(PullWork.class);
     private static final int CALL_MILLIS = 30_000;
     private static final int MAX_WAIT_DOUBLINGS = 16;
+    private static final Set<String> OURS =
+            Set.of("server.unavailable", "server.contended", "server.slow", "server.busy", "request.unknown");
     private static final int LOOKS_UNTIL_FORGETTING = 720;
     private static final int OK = 200;
     private static final int NOTHING = 204;
@@ -220,19 +222,31 @@ final class PullWork {
             problem = Problem.of("server.failure");
         }
         Problem why = problem;
-        boolean stops = held.attempts() >= options.maxAttempts;
+        // What our own database could not do says nothing of the source: it does not count.
+        boolean ours = OURS.contains(why.code());
+        boolean stops = !ours && held.attempts() >= options.maxAttempts;
         long wait = Math.min(
                 options.maxRetryMillis,
                 (long) options.retryMillis << Math.min(MAX_WAIT_DOUBLINGS, Math.max(0, held.attempts() - 1)));
         int jittered = (int) (wait / 2 + ThreadLocalRandom.current().nextLong(wait / 2 + 1));
-        return store.failed(held, stops ? "stopped" : "retrying", why, jittered)
-                .compose(v -> stops
-                        ? database.write(call(), tx -> {
+        if (!stops) {
+            return store.failed(
+                            (sql, values) -> database.query(Call.Lane.JOB, sql, values),
+                            held,
+                            "retrying",
+                            why,
+                            jittered,
+                            ours ? 1 : 0)
+                    .mapEmpty();
+        }
+        return database.write(
+                        call(),
+                        tx -> store.failed(tx::query, held, "stopped", why, jittered, 0)
+                                .map(v -> {
                                     tx.event(Event.of("connector.pullStopped", held.connector(), 1, PullService.READ)
                                             .with("problem", why.code()));
-                                    return Future.succeededFuture(Reply.empty());
-                                })
-                                .mapEmpty()
-                        : Future.succeededFuture());
+                                    return Reply.empty();
+                                }))
+                .mapEmpty();
     }
 }

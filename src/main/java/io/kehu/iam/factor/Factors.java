@@ -17,6 +17,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 
 /**
@@ -84,7 +85,10 @@ public final class Factors {
                             : attempts.guess(
                                     "challenge", hash(challenge), call.meta().address());
                     return attempts.look(guess, free -> looked(free, pending, looking))
-                            .compose(looked -> database.write(call, tx -> finish(tx, guess, looked, pending)));
+                            .compose(looked -> attempts.unlessUnwritten(
+                                    guess,
+                                    looked.right::get,
+                                    database.write(call, tx -> finish(tx, guess, looked, pending))));
                 });
     }
 
@@ -95,8 +99,8 @@ public final class Factors {
     private static Future<Looked> looked(
             boolean free, Optional<Pending> pending, Function<UUID, Future<Proof>> looking) {
         return free && pending.isPresent()
-                ? looking.apply(pending.get().staff()).map(proof -> new Looked(true, proof))
-                : Future.succeededFuture(new Looked(free, (tx, staff) -> Future.succeededFuture(false)));
+                ? looking.apply(pending.get().staff()).map(proof -> Looked.of(true, proof))
+                : Future.succeededFuture(Looked.of(free, (tx, staff) -> Future.succeededFuture(false)));
     }
 
     private Future<Reply> finish(Tx tx, Guess guess, Looked looked, Optional<Pending> pending) {
@@ -104,8 +108,7 @@ public final class Factors {
         tx.kind("sign-in");
         tx.actor(staff, pending.map(Pending::username).orElse("unknown"));
         tx.object("staff", staff, 0);
-        return looked.proof
-                .check(tx, staff)
+        return looked.check(tx, staff)
                 .compose(proven -> proven
                         ? signIn.finish(tx, pending.orElseThrow())
                         : Future.succeededFuture(Optional.<Reply>empty()))
@@ -136,11 +139,11 @@ public final class Factors {
         }
         Guess guess = attempts.guess(caller.name(), call.meta().address());
         return attempts.admit(call, "step-up")
-                .compose(v -> attempts.look(guess, free -> looking.apply(free).map(proof -> new Looked(free, proof))))
-                .compose(looked -> database.write(call, tx -> {
+                .compose(v -> attempts.look(guess, free -> looking.apply(free).map(proof -> Looked.of(free, proof))))
+                .compose(looked -> attempts.unlessUnwritten(guess, looked.right::get, database.write(call, tx -> {
                     tx.kind("sign-in");
                     tx.object("session", session, 1);
-                    return (looked.free ? looked.proof.check(tx, caller.subject()) : Future.succeededFuture(false))
+                    return (looked.free ? looked.check(tx, caller.subject()) : Future.succeededFuture(false))
                             .compose(proven -> proven
                                     ? store.proven(tx, session, caller.subject())
                                     : Future.succeededFuture(false))
@@ -148,8 +151,17 @@ public final class Factors {
                                     .compose(v -> proven
                                             ? Future.succeededFuture(Reply.empty())
                                             : tx.refuse(Problem.of("factor.proofWrong"))));
-                }));
+                })));
     }
 
-    private record Looked(boolean free, Proof proof) {}
+    /** @param right what a check of the proof came to */
+    private record Looked(boolean free, Proof proof, AtomicBoolean right) {
+        static Looked of(boolean free, Proof proof) {
+            return new Looked(free, proof, new AtomicBoolean());
+        }
+
+        Future<Boolean> check(Tx tx, UUID staff) {
+            return proof.check(tx, staff).onSuccess(right::set);
+        }
+    }
 }

@@ -133,7 +133,8 @@ final class MemberService {
                                                         ? known.get().passwordHash()
                                                         : passwords.absent())
                                         .map(right -> new Seen(known, free, free && right && known.isPresent())))))
-                .compose(seen -> database.write(call, tx -> enter(tx, guess, seen)));
+                .compose(seen -> attempts.unlessUnwritten(
+                        guess, () -> seen.right, database.write(call, tx -> enter(tx, guess, seen))));
     }
 
     /** What would be refused at its hash is refused before it costs the database anything. */

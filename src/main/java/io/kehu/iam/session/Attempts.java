@@ -8,6 +8,8 @@ import io.kehu.crypto.Vault;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -16,6 +18,9 @@ import java.util.function.Supplier;
  * together may try, and the ladder of locks (safety.md 4).
  */
 public final class Attempts {
+    private static final Set<String> UNWRITTEN =
+            Set.of("server.slow", "server.contended", "server.unavailable", "server.busy");
+
     private final SessionStore store;
     private final Vault vault;
     private final RateLimit rates;
@@ -79,10 +84,33 @@ public final class Attempts {
             }
             boolean free = !booked.equals("locked");
             return taking.apply(free)
-                    .recover(failure -> free
-                            ? store.giveBack(guess).transform(v -> Future.failedFuture(failure))
-                            : Future.failedFuture(failure));
+                    .recover(failure -> free ? givenBack(guess, failure) : Future.failedFuture(failure));
         });
+    }
+
+    private <T> Future<T> givenBack(Guess guess, Throwable failure) {
+        return store.giveBack(guess)
+                // Once more where the database did not do it: what stays booked counts as a failure half a minute
+                // later.
+                .recover(unsettled -> isUnwritten(unsettled) ? store.giveBack(guess) : Future.failedFuture(unsettled))
+                .transform(v -> Future.failedFuture(failure));
+    }
+
+    /**
+     * The command that a booked look is for. Where the look was right and the database could not do the rest, nobody has guessed.
+     * What may have been written, {@code request.unknown}, stays as it is.
+     *
+     * @param right asked when the command has failed
+     */
+    public <T> Future<T> unlessUnwritten(Guess guess, BooleanSupplier right, Future<T> command) {
+        return command.recover(failure -> right.getAsBoolean() && isUnwritten(failure)
+                ? givenBack(guess, failure)
+                : Future.failedFuture(failure));
+    }
+
+    private static boolean isUnwritten(Throwable failure) {
+        Problem problem = Problem.in(failure);
+        return problem != null && UNWRITTEN.contains(problem.code());
     }
 
     /** Ends a booked look outside a transaction: the count stands whatever becomes of the command, also when it is only tried out. */

@@ -95,12 +95,15 @@ final class SessionService {
     }
 
     private Future<Reply> enter(Call call, Guess guess, Account account) {
-        return database.write(
-                call,
-                tx -> store.unchanged(tx, account)
-                        .compose(entrant -> entrant.isPresent()
-                                ? open(tx, guess, entrant.get())
-                                : refused(tx, guess, Optional.of(account), true)));
+        return attempts.unlessUnwritten(
+                guess,
+                () -> true,
+                database.write(
+                        call,
+                        tx -> store.unchanged(tx, account)
+                                .compose(entrant -> entrant.isPresent()
+                                        ? open(tx, guess, entrant.get())
+                                        : refused(tx, guess, Optional.of(account), true))));
     }
 
     private Future<Reply> refuse(Call call, Guess guess, Seen seen) {

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.Obstacle;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -64,6 +66,25 @@ class AccessTest {
         assertThat(full.at("/by/branchCode").asText()).isEqualTo("LOOK");
         assertThat(full.at("/by/username").asText())
                 .isEqualTo(kehu.value("SELECT username FROM iam.staff WHERE id = ?", manager.id));
+    }
+
+    @Test
+    void aLookThatCouldNotBeWrittenIsWrittenLaterAndOnce() throws SQLException {
+        String other = manager.post("/v1/customers", "{\"kind\": \"person\", \"name\": \"另看\"}")
+                .is(201)
+                .header("Location");
+        try (Obstacle held = new Obstacle(kehu, "LOCK TABLE kehu.access_log IN SHARE MODE")) {
+            manager.get(other).is(200);
+            head.get(other).is(200);
+            held.cancel("INSERT INTO kehu.access_log");
+            kehu.caller("analyst").get(other).is(200);
+            held.cancel("INSERT INTO kehu.access_log");
+        }
+        await().until(() -> head.get(other + "/access-log").is(200).at("/items").size() == 3);
+        assertThat(kehu.<Long>value(
+                        "SELECT count(*) FROM kehu.access_log WHERE operation = 'getCustomer' AND object_id = ?::uuid",
+                        other.substring(other.lastIndexOf('/') + 1)))
+                .isEqualTo(3);
     }
 
     @Test

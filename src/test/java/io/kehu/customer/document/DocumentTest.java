@@ -3,11 +3,13 @@ package io.kehu.customer.document;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.kehu.Obstacle;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -109,6 +111,18 @@ class DocumentTest {
                         .asText()
                         .equals(state));
         return manager.get(document);
+    }
+
+    @Test
+    void aDatabaseThatFailsIsNotSaidToBeAMissingFile() throws SQLException {
+        String customer = aCustomer();
+        String upload = upload(manager, "b.pdf", PDF);
+        try (Obstacle held = new Obstacle(kehu, "LOCK TABLE kehu.blob IN ACCESS EXCLUSIVE MODE")) {
+            held.cancelled("SELECT", () -> add(manager, customer, upload, "contract", ""))
+                    .is(503, "server.slow");
+        }
+        add(manager, customer, upload, "contract", "").is(201);
+        add(manager, customer, UUID.randomUUID().toString(), "contract", "").is(409, "blob.notClaimable");
     }
 
     @Test

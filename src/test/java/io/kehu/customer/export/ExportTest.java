@@ -325,7 +325,7 @@ class ExportTest {
         kehu.sql("DELETE FROM customer.export_file WHERE export_id = ?", id);
         kehu.sql("""
                 UPDATE kehu.job SET state = 'running', lease_owner = 'a node that died', lease_until = kehu.now(), ended_at = NULL,
-                    position = '{"begun": 1}', units_done = 2 WHERE id = (SELECT job_id FROM customer.export WHERE id = ?)""", id);
+                    position = '{}', units_done = 2 WHERE id = (SELECT job_id FROM customer.export WHERE id = ?)""", id);
         ended(manager, path, "done");
         assertThat(manager.get(path).at("/rows").asInt()).isEqualTo(3);
         assertThat(manager.get(link(manager, path)).is(200).text().lines()).hasSize(4);

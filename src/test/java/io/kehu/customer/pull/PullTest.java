@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.kehu.Obstacle;
 import io.kehu.TestCertificate;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
@@ -15,6 +16,7 @@ import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -148,6 +150,26 @@ class PullTest {
                 .is(200)
                 .at("/items")
                 .size();
+    }
+
+    private static long slow(TestConnector connector) {
+        return runs(connector).stream()
+                .filter(run -> run.get("errorCode").asText().equals("server.slow"))
+                .count();
+    }
+
+    @Test
+    void whatOurDatabaseCannotDoDoesNotCountAgainstTheSource() throws SQLException {
+        answers("/unlucky", "[" + row(1, "不幸", 1) + "]");
+        TestConnector connector = connector("unlucky");
+        try (Obstacle held = new Obstacle(kehu, "LOCK TABLE customer.customer IN SHARE MODE")) {
+            put(connector, draft("/unlucky", ""));
+            do {
+                held.cancel("");
+            } while (slow(connector) <= 3); // more than a source may fail
+        }
+        awaited(connector, "waiting");
+        assertThat(found("不幸")).isEqualTo(1);
     }
 
     @Test

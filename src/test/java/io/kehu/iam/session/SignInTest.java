@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kehu.Obstacle;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.bus.Json;
 import io.kehu.iam.staff.DemoStaff;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -234,6 +236,18 @@ class SignInTest {
                 .get(0);
         assertThat(row).containsEntry("failures", 5).containsEntry("pending", 0);
         login("manager1.gz-th", DemoStaff.PASSWORD, address()).is(401);
+    }
+
+    @Test
+    void aRightPasswordThatTheDatabaseFailedIsNoFailure() throws SQLException {
+        try (Obstacle held =
+                new Obstacle(kehu, "SELECT FROM iam.staff WHERE username = 'manager2.sh-pd' FOR NO KEY UPDATE")) {
+            for (int i = 0; i < 5; i++) {
+                held.cancelled("SELECT", () -> login("manager2.sh-pd", DemoStaff.PASSWORD, address()))
+                        .is(503, "server.slow");
+            }
+        }
+        login("manager2.sh-pd");
     }
 
     @Test
