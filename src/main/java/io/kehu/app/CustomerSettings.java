@@ -6,6 +6,7 @@ import java.util.List;
  * Settings of the rooms of customers. Checked here; read by the domain that they are for.
  *
  * @param statisticsPollMillis between two looks whether the numbers of branches are to be made anew
+ * @param statisticsValues of a dimension that are told one by one
  * @param qualityKeptSeconds for which counts of what is wrong are kept
  */
 record CustomerSettings(
@@ -17,6 +18,7 @@ record CustomerSettings(
         Connectors connectors,
         Exports exports,
         int statisticsPollMillis,
+        int statisticsValues,
         int qualityKeptSeconds) {
 
     /**
@@ -25,8 +27,9 @@ record CustomerSettings(
      * @param pollMillis between two looks for changes
      * @param batch changes of one transaction
      * @param rebuildAbove changes that may wait until all groups are rebuilt instead
+     * @param rebuildRows customers asked at a time where asking all at once took too long
      */
-    public record Segments(int pollMillis, int batch, int rebuildAbove) {}
+    public record Segments(int pollMillis, int batch, int rebuildAbove, int rebuildRows) {}
 
     /**
      * Of tiers, stages and classes by rules.
@@ -140,7 +143,8 @@ record CustomerSettings(
                 new Segments(
                         segments.millis("pollMillis", 20, 10_000),
                         segments.count("batch", "changes", 10, 5_000),
-                        segments.count("rebuildAbove", "changes", 10, 1_000_000)),
+                        segments.count("rebuildAbove", "changes", 10, 1_000_000),
+                        segments.count("rebuildRows", "customers", 10, 1_000_000)),
                 new Grading(
                         grading.count("hour", "hour of the day", 0, 23),
                         grading.count("checkSeconds", "seconds", 1, 3_600)),
@@ -180,6 +184,7 @@ record CustomerSettings(
                         connectors.count("keepDays", "days", 1, 3_650)),
                 Exports.from(root.group("exports")),
                 root.group("statistics").millis("pollMillis", 20, 55_000),
+                root.group("statistics").count("values", "values", 2, 200),
                 root.group("quality").count("keptSeconds", "seconds", 0, 86_400));
     }
 }

@@ -22,7 +22,7 @@ import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What a node does for the chain of the audit: seals it each second, archives its old months at night. */
+/** What a node does for the chain of the audit: seals it at a steady pace, archives its old months at night. */
 final class Sealing {
     private static final Logger LOG = LoggerFactory.getLogger(Sealing.class);
     private static final String ROLE = "kehu_seal";
@@ -45,7 +45,12 @@ final class Sealing {
         this.settings = settings;
         this.checkpoints = new CheckpointFolder(
                 settings.audit().checkpointFolder(), settings.node().name());
-        this.sealer = new Sealer(vertx, pool(vertx, settings.postgresql()), signer, checkpoints);
+        this.sealer = new Sealer(
+                vertx,
+                pool(vertx, settings.postgresql()),
+                signer,
+                checkpoints,
+                settings.audit().sealMillis());
         this.archive = archive(settings, signer);
         this.worker = vertx.createSharedWorkerExecutor("kehu-archive", 1, 12, TimeUnit.HOURS);
         this.timer = vertx.setPeriodic(NIGHT_LOOK_MILLIS, id -> {

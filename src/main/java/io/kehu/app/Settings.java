@@ -180,6 +180,7 @@ public record Settings(
     public record Audit(
             int accessLogFlushMillis,
             int accessLogQueue,
+            int sealMillis,
             Path checkpointFolder,
             Path archiveFolder,
             int hotDays,
@@ -302,6 +303,7 @@ public record Settings(
                 new Audit(
                         root.group("audit").millis("accessLogFlushMillis", 50, 1_000),
                         root.group("audit").count("accessLogQueue", "lines", 100, 1_000_000),
+                        root.group("audit").millis("sealMillis", 50, 60_000),
                         root.group("audit").path("checkpointFolder"),
                         root.group("audit").path("archiveFolder"),
                         // The database does not give up what is younger than 30 days, whatever is set.

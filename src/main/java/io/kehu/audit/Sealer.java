@@ -19,14 +19,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Seals the audit each second, as the role {@code kehu_seal} on a connection of its own. Every node tries; an advisory lock lets
- * one through at a time, and the table's constraints refuse a second seal of a range. The tail that is not sealed yet is about a
- * second long, or as long as the longest transaction that is still running: a range ends below it, because what it will leave
+ * Seals the audit at a steady pace, as the role {@code kehu_seal} on a connection of its own. Every node tries; an advisory lock lets
+ * one through at a time, and the table's constraints refuse a second seal of a range. The tail that is not sealed yet is about
+ * as long as that pace, or as long as the longest transaction that is still running: a range ends below it, because what it will leave
  * belongs to its transaction id.
  */
 public final class Sealer {
     private static final Logger LOG = LoggerFactory.getLogger(Sealer.class);
-    private static final long EVERY_MILLIS = 1_000;
     /** Rows of one seal: a proof has to read as many leaves. What is more gets further seals at once. */
     private static final int MAX_ROWS = 10_000;
 
@@ -58,6 +57,7 @@ public final class Sealer {
     private final Pool pool;
     private final Signer signer;
     private final Checkpoints checkpoints;
+    private final long everyMillis;
     private final WorkerExecutor worker;
     private long timer = -1;
     private Future<?> sealing = Future.succeededFuture();
@@ -71,12 +71,14 @@ public final class Sealer {
      *
      * @param pool one connection that works as kehu_seal; closed with the sealer
      * @param signer with the pair for what is kept
+     * @param everyMillis ms between two seals
      */
-    public Sealer(Vertx vertx, Pool pool, Signer signer, Checkpoints checkpoints) {
+    public Sealer(Vertx vertx, Pool pool, Signer signer, Checkpoints checkpoints, long everyMillis) {
         this.vertx = vertx;
         this.pool = pool;
         this.signer = signer;
         this.checkpoints = checkpoints;
+        this.everyMillis = everyMillis;
         this.worker = vertx.createSharedWorkerExecutor("kehu-seal", 1);
     }
 
@@ -93,7 +95,7 @@ public final class Sealer {
                         intact = false;
                         LOG.error("the audit chain is not what its checkpoints know: {}", wrong);
                     }
-                    timer = vertx.setPeriodic(EVERY_MILLIS, id -> tick());
+                    timer = vertx.setPeriodic(everyMillis, id -> tick());
                 });
     }
 

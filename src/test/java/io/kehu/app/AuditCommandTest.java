@@ -20,53 +20,55 @@ import java.util.Map;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.MethodOrderer;
-import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
 
 /** The commands over the audit, from the first entry to an archive that is read again a year later. */
-@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class AuditCommandTest {
-    private static TestKehu kehu;
-    private static Caller auditor;
-    private static Answer old;
-    private static Answer edge;
-    private static String archive;
+    private static final Map<String, String> SHORT =
+            Map.of("KEHU_AUDIT_HOT_DAYS", "30", "KEHU_AUDIT_ACCESS_LOG_DAYS", "30", "KEHU_AUDIT_SEAL_MILLIS", "100");
+
+    private static TestKehu shared;
 
     @TempDir
-    static Path folder;
+    Path folder;
+
+    /** The bank of this test: the shared one, unless the test moves its clock or stops it. */
+    private TestKehu kehu = shared;
 
     @BeforeAll
     static void start() {
-        kehu = TestKehu.start(Map.of("KEHU_AUDIT_HOT_DAYS", "30", "KEHU_AUDIT_ACCESS_LOG_DAYS", "30"));
-        old = open("OLD");
-        open("OLDER");
-        awaitSealed();
+        shared = TestKehu.start(SHORT);
     }
 
     @AfterAll
     static void stop() {
-        kehu.close();
+        shared.close();
     }
 
-    private static Answer open(String code) {
+    /** Entries that are sealed, beside those of other tests. */
+    private void sealedEntries() {
+        open("E" + System.nanoTime());
+        open("F" + System.nanoTime());
+        awaitSealed();
+    }
+
+    private Answer open(String code) {
         return kehu.caller("administrator")
                 .post("/v1/branches", """
                 {"parentId": "%s", "code": "%s", "name": "支行"}""".formatted(kehu.headOffice(), code))
                 .is(201);
     }
 
-    private static void awaitSealed() {
+    private void awaitSealed() {
         await().until(() -> kehu.<Boolean>value("""
                 SELECT NOT EXISTS (SELECT FROM kehu.audit WHERE xid >= coalesce((SELECT max(to_xid) FROM kehu.audit_seal), '0'))"""));
     }
 
     private record Done(int code, String out) {}
 
-    private static Done run(String... args) {
+    private Done run(String... args) {
         return run(out -> new AuditCommand(kehu::settings, kehu::settings, out), args);
     }
 
@@ -82,11 +84,16 @@ class AuditCommandTest {
         return new Done(code, out.toString(StandardCharsets.UTF_8) + err.toString(StandardCharsets.UTF_8));
     }
 
-    private static String path(String name) {
+    private String path(String name) {
         return folder.resolve(name).toString();
     }
 
-    private static Done verify(List<String> dumps, String... more) {
+    private void publicKeys() {
+        Done written = run("key", "--out", path("keys.json"));
+        assertThat(written.code).as(written.out).isZero();
+    }
+
+    private Done verify(List<String> dumps, String... more) {
         List<String> args = new java.util.ArrayList<>(List.of(
                 "verify",
                 "--key",
@@ -99,9 +106,9 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(1)
     void aDumpIsVerifiedWithNothingButKeyAndCheckpoints() throws Exception {
-        assertThat(run("key", "--out", path("keys.json")).code).isZero();
+        sealedEntries();
+        publicKeys();
         assertThat(Files.readString(folder.resolve("keys.json")))
                 .contains("\"Ed25519\"")
                 .doesNotContain("private");
@@ -124,8 +131,9 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(2)
     void aDumpOfATimeIsAPartOfTheChain() {
+        sealedEntries();
+        publicKeys();
         assertThat(run("dump", "--out", path("none.jsonl"), "--to", "2020-01-01T00:00:00Z").out)
                 .startsWith("0 rows");
         assertThat(run("dump", "--out", path("late.jsonl"), "--from", "2100-01-01T00:00:00Z").out)
@@ -135,24 +143,16 @@ class AuditCommandTest {
         assertThat(verify(List.of(path("part.jsonl"))).code).isZero();
     }
 
-    /** From here on the chain, and later its archive, has seals of both keys. */
     @Test
-    @Order(3)
     void aDumpOverARotationOfTheSealingKeyIsVerifiedWithThePublicKeysOfBoth() throws Exception {
-        Done rotated = run(out -> new KeysCommand(kehu::settings, out), "rotate-sealing");
-        assertThat(rotated.code).as(rotated.out).isZero();
-        assertThat(rotated.out).contains("kehu audit key");
-        // Until the node that seals has read the key folder again.
-        await().until(() -> {
-            open("R" + System.nanoTime());
-            awaitSealed();
-            return kehu.<Long>value("SELECT count(DISTINCT kid) FROM kehu.audit_seal") == 2;
-        });
+        sealedEntries();
+        publicKeys();
+        rotateTheSealingKey();
         assertThat(run("dump", "--out", path("rotated.jsonl")).code).isZero();
         Done former = verify(List.of(path("rotated.jsonl")));
         assertThat(former.out).contains("NOT INTACT", "is not signed");
         assertThat(former.code).isEqualTo(1);
-        assertThat(run("key", "--out", path("keys.json")).code).isZero();
+        publicKeys();
         Done both = verify(List.of(path("rotated.jsonl")));
         assertThat(both.out).contains("Intact.");
         assertThat(both.code).isZero();
@@ -160,17 +160,43 @@ class AuditCommandTest {
                 .isEqualTo(kehu.sql("SELECT kid FROM kehu.audit_seal ORDER BY number DESC LIMIT 1"));
     }
 
+    private void rotateTheSealingKey() {
+        Done rotated = run(out -> new KeysCommand(kehu::settings, out), "rotate-sealing");
+        assertThat(rotated.code).as(rotated.out).isZero();
+        assertThat(rotated.out).contains("kehu audit key");
+        // Until the node that seals has read the key folder again.
+        await().until(() -> {
+            sealedEntries();
+            return kehu.<Long>value("SELECT count(DISTINCT kid) FROM kehu.audit_seal") == 2;
+        });
+    }
+
     @Test
-    @Order(4)
     void nothingIsArchivedBeforeItsTime() {
         assertThat(run("archive").out).contains("No month is due.");
         assertThat(kehu.sql("SELECT * FROM kehu.audit_archive")).isEmpty();
     }
 
+    /** One story of a bank of its own, whose clock goes on by a year; its chain has seals of two keys. */
     @Test
-    @Order(5)
-    void aMonthPastItsTimeLeavesTheDatabaseForAVerifiedFile() throws Exception {
-        long rows;
+    void aMonthPastItsTimeLeavesTheDatabaseForAVerifiedFileAndCanBeReadAgain() throws Exception {
+        try (TestKehu bank = TestKehu.start(SHORT)) {
+            kehu = bank;
+            Answer old = open("OLD");
+            awaitSealed();
+            rotateTheSealingKey();
+            publicKeys();
+            Answer edge = aYearPasses();
+            Caller auditor = kehu.caller("auditor");
+            String archive = theMonthLeavesForAVerifiedFile();
+            theArchiveAndWhatIsLiveAreOneChain(archive);
+            anArchivedEntryIsNamedAndReadableAgainOnceItIsRestored(auditor, archive, old, edge);
+            aFileThatIsNoArchiveOfThisDatabaseIsNotRestored();
+        }
+    }
+
+    /** The answer is an entry of the new time, sealed together with the last of the old. */
+    private Answer aYearPasses() throws Exception {
         // A transaction that runs meanwhile keeps the range open, so one seal covers rows of both months.
         try (Connection connection =
                         Migrations.connect(kehu.settings().postgresql().ownerUri(), 5_000);
@@ -178,47 +204,46 @@ class AuditCommandTest {
             connection.setAutoCommit(false);
             sql.execute("SELECT pg_current_xact_id()");
             open("LAST");
-            rows = kehu.value("SELECT count(*) FROM kehu.audit");
             kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
-            auditor = kehu.caller("auditor");
             // Until the node has heard of it.
+            Caller auditor = kehu.caller("auditor");
             await().until(() -> auditor.get("/v1/audit/archives").status() == 200);
-            edge = open("EDGE");
+            Answer edge = open("EDGE");
             connection.rollback();
+            return edge;
         }
+    }
+
+    /** The answer is that file. */
+    private String theMonthLeavesForAVerifiedFile() {
         awaitSealed();
         open("NEW");
         awaitSealed();
+        String past = "SELECT count(*) FROM kehu.audit WHERE at < kehu.now() - interval '300 days'";
+        long rows = kehu.value(past);
+        assertThat(rows).isPositive();
         Done done = run("archive");
         assertThat(done.code).as(done.out).isZero();
-        String month = YearMonth.from(old(ZoneOffset.UTC)).toString();
+        String month = month().toString();
         assertThat(done.out).contains(month + " was archived: " + rows + " rows", "months of the access log");
-        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE at < kehu.now() - interval '300 days'"))
-                .isZero();
+        assertThat(kehu.<Long>value(past)).isZero();
         assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'archiveAudit'"))
                 .isGreaterThanOrEqualTo(1);
         assertThat(kehu.<Boolean>value(
                         "SELECT leaf = kehu.audit_leaf(a) FROM kehu.audit a WHERE operation = 'archiveAudit'"
                                 + " ORDER BY xid LIMIT 1"))
                 .isTrue();
-        archive = kehu.settings()
+        String archive = kehu.settings()
                 .audit()
                 .archiveFolder()
                 .resolve("audit-" + month.replace("-", "") + ".jsonl.gz")
                 .toString();
         assertThat(Path.of(archive)).exists();
         assertThat(run("archive").out).contains("No month is due.");
+        return archive;
     }
 
-    private static java.time.OffsetDateTime old(ZoneOffset zone) {
-        return kehu.<java.sql.Timestamp>value("SELECT clock_timestamp()")
-                .toInstant()
-                .atOffset(zone);
-    }
-
-    @Test
-    @Order(6)
-    void theArchiveAndWhatIsLiveAreOneChain() {
+    private void theArchiveAndWhatIsLiveAreOneChain(String archive) {
         awaitSealed();
         assertThat(run("dump", "--out", path("live.jsonl")).code).isZero();
         Done alone = verify(List.of(path("live.jsonl")));
@@ -230,9 +255,8 @@ class AuditCommandTest {
         assertThat(whole.code).as(whole.out).isZero();
     }
 
-    @Test
-    @Order(7)
-    void anArchivedEntryIsNamedAndReadableAgainOnceItIsRestored() {
+    private void anArchivedEntryIsNamedAndReadableAgainOnceItIsRestored(
+            Caller auditor, String archive, Answer old, Answer edge) {
         String id = old.header("Kehu-Receipt").substring(0, 36);
         Answer gone = auditor.get("/v1/audit/" + id).is(410, "audit.archived");
         assertThat(gone.at("/detail").asText())
@@ -265,9 +289,7 @@ class AuditCommandTest {
         auditor.get("/v1/audit/" + id).is(410, "audit.archived");
     }
 
-    @Test
-    @Order(8)
-    void aFileThatIsNoArchiveOfThisDatabaseIsNotRestored() throws Exception {
+    private void aFileThatIsNoArchiveOfThisDatabaseIsNotRestored() throws Exception {
         Done foreign = run("restore", path("live.jsonl"));
         assertThat(foreign.code).isEqualTo(1);
         assertThat(foreign.out).contains("is not an archive of this database");
@@ -278,22 +300,26 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(9)
     void theDatabaseGivesUpNoMonthThatIsYoungOrThatTheArchiveDoesNotHold() {
-        kehu.sql("UPDATE kehu.clock SET ahead = interval '0'");
-        kehu.sql("SELECT kehu.add_months(3)");
-        String month =
-                YearMonth.from(old(ZoneOffset.UTC)).plusMonths(1).atDay(1).toString();
-        assertThat(refusal(month, 0)).contains("too young");
-        kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
-        assertThat(refusal(month, 0)).contains("an older month than");
-        String oldest = YearMonth.from(old(ZoneOffset.UTC)).atDay(1).toString();
-        assertThat(refusal(oldest, 5)).contains("does not hold the month");
-        assertThat(refusal("1999-01-01", 0)).contains("there is no month");
+        try (TestKehu bank = TestKehu.prepare(SHORT)) {
+            kehu = bank;
+            YearMonth oldest = month();
+            String next = oldest.plusMonths(1).atDay(1).toString();
+            assertThat(refusal(next, 0)).contains("too young");
+            kehu.sql("UPDATE kehu.clock SET ahead = interval '400 days'");
+            assertThat(refusal(next, 0)).contains("an older month than");
+            assertThat(refusal(oldest.atDay(1).toString(), 5)).contains("does not hold the month");
+            assertThat(refusal("1999-01-01", 0)).contains("there is no month");
+        }
+    }
+
+    private YearMonth month() {
+        return YearMonth.from(kehu.<java.sql.Timestamp>value("SELECT clock_timestamp()")
+                .toInstant()
+                .atOffset(ZoneOffset.UTC));
     }
 
     @Test
-    @Order(10)
     void noIncarnationBeginsWhileNodesWork() {
         Done refused = run("incarnation", "--reason", "恢复");
         assertThat(refused.code).isEqualTo(1);
@@ -304,29 +330,23 @@ class AuditCommandTest {
     }
 
     @Test
-    @Order(11)
     void aRestoredCopyBeginsANewIncarnationWhoseReasonIsInTheAudit() {
-        TestKehu first = kehu;
-        try {
-            try (TestKehu bank = TestKehu.start()) {
-                kehu = bank;
-                open("BEFORE");
-                awaitSealed();
-            }
-            Done begun = run("incarnation", "--reason", "从备份恢复");
-            assertThat(begun.out).contains("Incarnation 2 begins");
-            assertThat(begun.code).isZero();
-            try (TestKehu restored = TestKehu.on(kehu.settings())) {
-                restored.addNode(restored.settings());
-                kehu = restored;
-                aNewIncarnationIsOneChainWithTheOld();
-            }
-        } finally {
-            kehu = first;
+        try (TestKehu bank = TestKehu.start(SHORT)) {
+            kehu = bank;
+            open("BEFORE");
+            awaitSealed();
+        }
+        Done begun = run("incarnation", "--reason", "从备份恢复");
+        assertThat(begun.out).contains("Incarnation 2 begins");
+        assertThat(begun.code).isZero();
+        try (TestKehu restored = TestKehu.on(kehu.settings())) {
+            restored.addNode(restored.settings());
+            kehu = restored;
+            aNewIncarnationIsOneChainWithTheOld();
         }
     }
 
-    private static void aNewIncarnationIsOneChainWithTheOld() {
+    private void aNewIncarnationIsOneChainWithTheOld() {
         open("AFTER");
         await().until(() -> kehu.<Long>value("SELECT count(*) FROM kehu.audit_seal WHERE incarnation = 2") > 0);
         assertThat(kehu.sql("SELECT args[1] AS number, args[2] AS reason, incarnation FROM kehu.audit"
@@ -339,7 +359,7 @@ class AuditCommandTest {
         assertThat(verified.code).isZero();
     }
 
-    private static String refusal(String month, long rows) {
+    private String refusal(String month, long rows) {
         try {
             kehu.sql(
                     "SELECT kehu.archive_audit_month(?::date, 'f', sha256('x'), 1, ?::bigint, NULL, NULL, 1)",

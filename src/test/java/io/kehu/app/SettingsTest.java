@@ -57,6 +57,7 @@ class SettingsTest {
                 "KEHU_HTPP_PORT | 1 | KEHU_HTPP_PORT: there is no such setting",
                 "KEHU_HTTP_HOST | 0.0.0.0 | http.host: plain HTTP is served on a loopback address",
                 "KEHU_PG_URI | postgresql://kehu_app:secret@db.example/kehu | postgresql.sealUri: must be set",
+                "KEHU_AUDIT_SEAL_MILLIS | 0 | audit.sealMillis: must be a whole number (milliseconds) from 50",
                 "KEHU_AUDIT_HOT_DAYS | 7 | audit.hotDays: must be a whole number (days) from 30",
                 "KEHU_MODE | production | postgresql.uri and redis.uri: must be set",
                 "KEHU_JOBS_HEARTBEAT_MILLIS | 9000 | jobs.heartbeatMillis: must be at most half",

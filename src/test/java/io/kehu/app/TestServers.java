@@ -9,11 +9,13 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.awaitility.Awaitility;
 import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 
@@ -24,6 +26,12 @@ import org.testcontainers.postgresql.PostgreSQLContainer;
 public final class TestServers {
     private static final int REDIS_DATABASES = 1_024;
     private static final AtomicInteger NUMBER = new AtomicInteger();
+
+    /** Most of what is awaited is there at once or soon: looked for at once, then ever more rarely. */
+    static {
+        Awaitility.setDefaultPollDelay(Duration.ZERO);
+        Awaitility.setDefaultPollInterval((count, former) -> Duration.ofMillis(Math.min(10L * count, 100)));
+    }
 
     private TestServers() {}
 

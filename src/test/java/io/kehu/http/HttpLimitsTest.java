@@ -29,7 +29,8 @@ class HttpLimitsTest {
                 "KEHU_HTTP_IDLE_TIMEOUT_MILLIS", "1000",
                 "KEHU_HTTP_MAX_CONNECTIONS", "12",
                 "KEHU_HTTP_MAX_CONNECTIONS_PER_ADDRESS", "6",
-                "KEHU_HTTP_TRUSTED_PROXIES", "127.0.0.0/8"));
+                "KEHU_HTTP_TRUSTED_PROXIES", "127.0.0.0/8",
+                "KEHU_AUDIT_ACCESS_LOG_FLUSH_MILLIS", "50"));
         administrator = kehu.caller("administrator");
     }
 
@@ -107,8 +108,10 @@ class HttpLimitsTest {
                 "for=_hidden", "127.0.0.1",
                 "for=198.51.100.1, for=unknown", "127.0.0.1",
                 "by=203.0.113.7", "127.0.0.1");
-        try (TestKehu forwarded = TestKehu.start(
-                Map.of("KEHU_HTTP_TRUSTED_PROXIES", "127.0.0.0/8", "KEHU_HTTP_PROXY_HEADER", "forwarded"))) {
+        try (TestKehu forwarded = TestKehu.start(Map.of(
+                "KEHU_HTTP_TRUSTED_PROXIES", "127.0.0.0/8",
+                "KEHU_HTTP_PROXY_HEADER", "forwarded",
+                "KEHU_AUDIT_ACCESS_LOG_FLUSH_MILLIS", "50"))) {
             cases.forEach((said, address) -> assertThat(addressOf(forwarded, "Forwarded: " + said))
                     .as(said)
                     .isEqualTo(address));

@@ -11,12 +11,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * One look at a customer's record.
  *
+ * @param customerId the id it was a look at, perhaps one that is merged into another today
  * @param how viewed (masked), viewed-in-full or exported
  * @param purpose why, where it had to be said
  * @param username of the member of staff; null where it was not one
  */
 record Access(
         OffsetDateTime at,
+        UUID customerId,
         String how,
         String operation,
         @Nullable String purpose,
@@ -28,6 +30,7 @@ record Access(
     static Access from(Row row) {
         return new Access(
                 row.getOffsetDateTime("at"),
+                row.getUUID("object_id"),
                 row.getString("how"),
                 row.getString("operation"),
                 row.getString("purpose"),
@@ -40,6 +43,7 @@ record Access(
     void toJson(JsonGenerator json) throws IOException {
         json.writeStartObject();
         json.writeStringField("at", Json.instant(at));
+        json.writeStringField("customerId", customerId.toString());
         json.writeStringField("how", how);
         json.writeStringField("operation", operation);
         json.writeStringField("purpose", purpose);

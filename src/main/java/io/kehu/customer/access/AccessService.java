@@ -20,11 +20,14 @@ final class AccessService {
     /** Each look at the record, newest first. Problems: customer.notFound, request.cursorInvalid. */
     Future<Reply> list(Call call) {
         Page page = Page.of(call, mac);
-        return store.mustBeInScope(call)
-                .compose(v -> store.list(call, page))
+        return store.sides(call)
+                .compose(sides -> store.list(call, sides, page))
                 .map(rows -> Reply.ok(page.write(
                         rows,
-                        row -> List.of(row.getOffsetDateTime("at").toString(), row.getString("request_id")),
+                        row -> List.of(
+                                row.getOffsetDateTime("at").toString(),
+                                row.getString("request_id"),
+                                row.getUUID("object_id").toString()),
                         (json, row) -> Access.from(row).toJson(json))));
     }
 }

@@ -159,11 +159,13 @@ final class PersonalStore {
             String sql = "SELECT v.customer_id, v.at, v.id, coalesce(v.item, '{}')::text AS item, "
                     + (sealed ? "v.sealed, v.sealed_for" : "NULL::bytea AS sealed, NULL::text AS sealed_for")
                     + " FROM customer." + section.view + " v WHERE v.customer_id = ANY($1)"
-                    + (last == null ? "" : " AND (v.at, v.id) > ($2, $3)")
-                    + " ORDER BY v.at, v.id LIMIT " + PAGE;
+                    + (last == null ? "" : " AND (v.at, v.id, v.customer_id) > ($2, $3, $4)")
+                    + " ORDER BY v.at, v.id, v.customer_id LIMIT " + PAGE;
             Tuple values = Tuple.tuple().addArrayOfUUID(sides.toArray(UUID[]::new));
             if (last != null) {
-                values.addOffsetDateTime(last.getOffsetDateTime("at")).addUUID(last.getUUID("id"));
+                values.addOffsetDateTime(last.getOffsetDateTime("at"))
+                        .addUUID(last.getUUID("id"))
+                        .addUUID(last.getUUID("customer_id"));
             }
             return database.query(call, sql, values);
         }

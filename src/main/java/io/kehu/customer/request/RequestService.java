@@ -22,6 +22,7 @@ import io.vertx.sqlclient.RowSet;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.OffsetDateTime;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -42,6 +43,7 @@ final class RequestService {
     private final RequestRules rules;
     private final ReasonStore reasons;
     private final int perDay;
+    private final ZoneId zone;
     private final UnaryOperator<byte[]> mac;
 
     RequestService(
@@ -51,6 +53,7 @@ final class RequestService {
             CustomerChanges changes,
             ReasonStore reasons,
             int perDay,
+            ZoneId zone,
             UnaryOperator<byte[]> mac) {
         this.database = database;
         this.store = store;
@@ -59,6 +62,7 @@ final class RequestService {
         this.rules = new RequestRules(changes);
         this.reasons = reasons;
         this.perDay = perDay;
+        this.zone = zone;
         this.mac = mac;
     }
 
@@ -115,7 +119,7 @@ final class RequestService {
         return store.list(call, page).map(rows -> reply(page, rows, this::write));
     }
 
-    /** What is shown in full is in the audit before it leaves. Problems: change.notFound. */
+    /** What is shown in full is in the audit, and in the day's quota, before it leaves. Problems: change.notFound, customer.unmaskQuota. */
     Future<Reply> get(Call call) {
         return store.find(call, call.id("requestId"))
                 .compose(row -> customers
@@ -128,16 +132,13 @@ final class RequestService {
                                     && call.principal().may(DECIDE)
                                     && RequestRules.isMasked(wanted);
                             Reply reply = detail(row, customer, asked, wanted, inFull);
-                            return inFull ? audited(call, customer, reply) : Future.succeededFuture(reply);
+                            return inFull ? inFull(call, customer, reply) : Future.succeededFuture(reply);
                         }));
     }
 
-    private Future<Reply> audited(Call call, Customer customer, Reply reply) {
-        return database.write(call, tx -> {
-            tx.kind("unmask");
-            tx.object("customer", customer.id(), customer.version());
-            return Future.succeededFuture(reply);
-        });
+    private Future<Reply> inFull(Call call, Customer customer, Reply reply) {
+        return database.write(
+                call, tx -> customers.readInFull(tx, customer, zone).map(v -> reply));
     }
 
     private Reply detail(Row row, Customer customer, ObjectNode asked, ObjectNode wanted, boolean inFull) {

@@ -26,6 +26,7 @@ public final class RequestVerticle implements Domain {
                 new CustomerChanges(customers, kernel.clock(), zone),
                 new ReasonStore(kernel.vault()),
                 kernel.number("changeRequests.perDay"),
+                zone,
                 kernel::cursorMac);
         return Operations.at("customer.request")
                 .on("createOwnChangeRequest", service::create)

@@ -32,6 +32,13 @@ final class SegmentFollowStore {
     /** In place of the customer where it concerns so many that they are not named. */
     static final UUID EVERYBODY = new UUID(0, 0);
 
+    /** Before and behind the ids of all customers. */
+    private static final UUID FIRST = new UUID(0, 0);
+
+    private static final UUID LAST = new UUID(-1, -1);
+    /** Customers that a rebuild asks at a time, at least. */
+    private static final int FEWEST = 10;
+
     /** No write is under way any more that began before the segment was there, and so noted nothing. */
     private static final String RIPE = "t.born < pg_snapshot_xmin(pg_current_snapshot())";
 
@@ -45,12 +52,14 @@ final class SegmentFollowStore {
     private static final String TAKE = """
             DELETE FROM customer.segment_due WHERE id = ANY (ARRAY(SELECT id FROM customer.segment_due ORDER BY id LIMIT $1))
             RETURNING customer_id, changed""";
+    /** Those on their way through everybody too: whoever changes behind them is not asked again otherwise. */
     private static final String LIVE = """
             SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
-            WHERE s.place IS NOT NULL AND NOT t.catching_up ORDER BY s.id""";
+            WHERE s.place IS NOT NULL AND (NOT t.catching_up OR t.position IS NOT NULL) ORDER BY s.id""";
+
     private static final String BEHIND = """
-            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at, t.born::text AS born
+            SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at, t.born::text AS born, t.position, t.rows_at_once
             FROM customer.segment s JOIN customer.segment_state t ON t.segment_id = s.id
             WHERE t.catching_up AND s.id = $1""";
     private static final String NEXT = """
@@ -58,7 +67,7 @@ final class SegmentFollowStore {
                 SELECT t.segment_id FROM customer.segment_state t WHERE t.catching_up AND %s
                 ORDER BY t.tried_at, t.segment_id LIMIT 1) RETURNING segment_id""".formatted(RIPE);
     private static final String BEHIND_IN = """
-            UPDATE customer.segment_state t SET catching_up = true FROM customer.segment s
+            UPDATE customer.segment_state t SET catching_up = true, position = NULL FROM customer.segment s
             WHERE s.id = t.segment_id AND s.place IS NOT NULL AND s.reads && $1""";
     private static final String RELATIVE = """
             SELECT s.id, s.version, s.filter::text AS filter, s.reads, t.looked_at
@@ -66,12 +75,25 @@ final class SegmentFollowStore {
             WHERE s.place IS NOT NULL AND s.relative AND NOT t.catching_up ORDER BY s.id""";
     private static final String FORGET_ALL = "DELETE FROM customer.segment_due";
     private static final String ALL_BEHIND = """
-            UPDATE customer.segment_state t SET catching_up = true FROM customer.segment s
+            UPDATE customer.segment_state t SET catching_up = true, position = NULL FROM customer.segment s
             WHERE s.id = t.segment_id AND s.place IS NOT NULL""";
-    /** Whoever changes the filter waits for no rebuild: it is then another birth, and to be done again. */
-    private static final String REBUILT = """
-            UPDATE customer.segment_state SET catching_up = false, looked_at = $2, rebuilt_at = $2
+    /**
+     * Where it is now, null at the end. Time is accounted for up to when the first were asked. Whoever changes the filter waits for
+     * no rebuild: it is then another birth, and to be done again.
+     */
+    private static final String AT = """
+            UPDATE customer.segment_state SET catching_up = $4::uuid IS NOT NULL, position = $4,
+                looked_at = CASE WHEN position IS NULL THEN $2 ELSE looked_at END,
+                rebuilt_at = CASE WHEN $4::uuid IS NULL THEN $2 ELSE rebuilt_at END
             WHERE segment_id = $1 AND born = $3::text::xid8""";
+
+    /** The last of the next $2 customers; no row where there are not so many. */
+    private static final String UNTIL =
+            "SELECT id FROM customer.customer WHERE id > $1 ORDER BY id OFFSET $2 - 1 LIMIT 1";
+
+    private static final String SLOWER = """
+            UPDATE customer.segment_state SET rows_at_once = greatest($3, least($2, rows_at_once / 2))
+            WHERE segment_id = $1 AND catching_up RETURNING rows_at_once""";
 
     /** From one segment to the next by the index: there are millions of rows and at most some hundreds of segments. */
     private static final String SWEEP = """
@@ -106,11 +128,11 @@ final class SegmentFollowStore {
             FROM gone m JOIN customer.customer c ON c.id = m.customer_id""";
 
     private static final String FITS = "SELECT %d AS place, c.id FROM asked c WHERE %s";
-    /** One segment about everybody. $1 the segment. */
+    /** One segment about all between two ids. $1 the segment, $2 the id before the first, $3 the last. */
     private static final String REBUILD = """
             WITH fits AS MATERIALIZED (SELECT c.id FROM customer.customer c %s),
             gone AS (
-                DELETE FROM customer.segment_member m WHERE m.segment_id = $1
+                DELETE FROM customer.segment_member m WHERE m.segment_id = $1 AND m.customer_id > $2 AND m.customer_id <= $3
                     AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id))
             INSERT INTO customer.segment_member (segment_id, customer_id, since)
             SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING""";
@@ -132,8 +154,18 @@ final class SegmentFollowStore {
     /** A segment with its filter. */
     record Followed(UUID id, long version, Filter filter, Set<String> reads) {}
 
-    /** A segment to be asked about everybody, as of the transaction that said so. */
-    record Behind(Followed segment, String born) {}
+    /**
+     * A segment to be asked about everybody.
+     *
+     * @param born the transaction that said so
+     * @param after the last customer who was asked
+     * @param rows to be asked at a time; null for all
+     */
+    record Behind(
+            Followed segment,
+            String born,
+            UUID after,
+            @Nullable Integer rows) {}
 
     /** What there is to do. */
     record Look(long waiting, boolean behind) {}
@@ -251,18 +283,56 @@ final class SegmentFollowStore {
     Future<@Nullable Behind> behind(Tx tx, @Nullable UUID id) {
         return tx.query(BEHIND, Tuple.of(id)).map(rows -> {
             Row row = rows.size() == 0 ? null : rows.iterator().next();
-            return row == null ? null : new Behind(followed(row), row.getString("born"));
+            return row == null
+                    ? null
+                    : new Behind(
+                            followed(row),
+                            row.getString("born"),
+                            Objects.requireNonNullElse(row.getUUID("position"), FIRST),
+                            row.getInteger("rows_at_once"));
         });
     }
 
-    Future<?> rebuild(Tx tx, Behind behind, Moment moment) {
-        Followed segment = behind.segment;
-        Where where = Where.ofAll();
-        where.bind(segment.id);
-        where.and("c.deleted_at IS NULL");
-        segment.filter.into(where, moment);
-        return tx.query(String.format(REBUILD, where.sql()), where.values())
-                .compose(v -> tx.query(REBUILT, Tuple.of(segment.id, moment.now(), behind.born)));
+    /** Asks a segment about the next customers; whether these were the last. */
+    Future<Boolean> rebuild(Tx tx, Behind behind, Moment moment) {
+        return until(tx, behind).compose(until -> {
+            Where where = Where.ofAll();
+            where.bind(behind.segment.id);
+            String after = where.bind(behind.after);
+            String last = where.bind(until);
+            where.and("c.deleted_at IS NULL");
+            Moment theirs = moment;
+            if (behind.rows != null) {
+                where.and("c.id > " + after).and("c.id <= " + last);
+                theirs = moment.among("ARRAY(SELECT o.id FROM customer.customer o WHERE o.id > " + after
+                        + " AND o.id <= " + last + ")");
+            }
+            behind.segment.filter.into(where, theirs);
+            boolean isEnd = until.equals(LAST);
+            return tx.query(String.format(REBUILD, where.sql()), where.values())
+                    .compose(v ->
+                            tx.query(AT, Tuple.of(behind.segment.id, moment.now(), behind.born, isEnd ? null : until)))
+                    .map(rows -> isEnd && rows.rowCount() == 1);
+        });
+    }
+
+    private static Future<UUID> until(Tx tx, Behind behind) {
+        return behind.rows == null
+                ? Future.succeededFuture(LAST)
+                : tx.query(UNTIL, Tuple.of(behind.after, behind.rows))
+                        .map(rows ->
+                                rows.size() == 0 ? LAST : rows.iterator().next().getUUID("id"));
+    }
+
+    /**
+     * A rebuild took longer than a statement may: from now on fewer at a time.
+     *
+     * @param rows to begin with, halved each time
+     * @return how many; null where it is not behind any more
+     */
+    Future<@Nullable Integer> slower(UUID segment, int rows) {
+        return database.query(Call.Lane.JOB, SLOWER, Tuple.of(segment, rows, FEWEST))
+                .map(done -> done.size() == 0 ? null : done.iterator().next().getInteger("rows_at_once"));
     }
 
     /** So much has changed that every live segment is asked about everybody. */

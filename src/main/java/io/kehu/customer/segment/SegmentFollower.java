@@ -29,7 +29,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Keeps live segments in step: takes who changed, in batches, asks the segments that read what changed about just these, and
  * says who entered and who left in the same transaction. One node at a time, by a lock of that transaction: another node finds
- * it taken and comes back. Where too many wait, all are asked about everybody instead, one segment after the other.
+ * it taken and comes back. Where too many wait, all are asked about everybody instead, one segment after the other; one for which
+ * that takes too long in parts, between which others go on.
  */
 final class SegmentFollower {
     private static final Logger LOG = LoggerFactory.getLogger(SegmentFollower.class);
@@ -55,8 +56,9 @@ final class SegmentFollower {
      * @param pollMillis between two looks when nothing waits
      * @param batch changes of one transaction
      * @param rebuildAbove changes that may wait; more = all segments are rebuilt
+     * @param rebuildRows customers asked at a time where asking all at once took too long
      */
-    record Options(int pollMillis, int batch, int rebuildAbove) {}
+    record Options(int pollMillis, int batch, int rebuildAbove, int rebuildRows) {}
 
     SegmentFollower(Database database, Clock clock, ZoneId zone, Options options) {
         this.database = database;
@@ -97,7 +99,9 @@ final class SegmentFollower {
         Future<Boolean> followed =
                 look.waiting() > 0 ? step("followSegments", this::batch) : Future.succeededFuture(false);
         return look.behind()
-                ? followed.compose(went -> store.next()).compose(id -> step("rebuildSegment", tx -> rebuild(tx, id)))
+                ? followed.compose(went -> store.next())
+                        .compose(id ->
+                                step("rebuildSegment", tx -> rebuild(tx, id)).recover(failure -> slower(id, failure)))
                 : followed;
     }
 
@@ -190,11 +194,26 @@ final class SegmentFollower {
         return store.behind(tx, id)
                 .compose(behind -> behind == null
                         ? Future.succeededFuture()
-                        : store.rebuild(tx, behind, moment()).map(v -> {
-                            Followed segment = behind.segment();
-                            // Without the numbers: they are of the whole bank, and tell what the filter asks.
-                            tx.event(Event.of("segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
+                        : store.rebuild(tx, behind, moment()).map(isDone -> {
+                            if (isDone) {
+                                Followed segment = behind.segment();
+                                // Without the numbers: they are of the whole bank, and tell what the filter asks.
+                                tx.event(Event.of(
+                                        "segment.rebuilt", segment.id(), segment.version(), SegmentService.READ));
+                            }
                             return null;
                         }));
+    }
+
+    /** What is cancelled as a whole is done in parts, and what is cancelled as a part in smaller ones. */
+    private Future<Boolean> slower(@Nullable UUID id, Throwable failure) {
+        Problem problem = Problem.in(failure);
+        if (id == null || problem == null || !problem.code().equals("server.slow")) {
+            return Future.failedFuture(failure);
+        }
+        return store.slower(id, options.rebuildRows).map(rows -> {
+            LOG.info("segment {} took too long: it is asked about {} customers at a time", id, rows);
+            return true;
+        });
     }
 }

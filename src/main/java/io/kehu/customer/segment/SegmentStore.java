@@ -35,8 +35,9 @@ final class SegmentStore {
     private static final String BEGIN = "INSERT INTO customer.segment_state (segment_id, catching_up) VALUES ($1, $2)";
     private static final String UPDATE = """
             UPDATE customer.segment SET name = $2, description = $3, filter = $4::text::jsonb, reads = $5, relative = $6 WHERE id = $1""";
-    private static final String ANEW =
-            "UPDATE customer.segment_state SET catching_up = true, born = pg_current_xact_id() WHERE segment_id = $1";
+    private static final String ANEW = """
+            UPDATE customer.segment_state
+            SET catching_up = true, born = pg_current_xact_id(), position = NULL, rows_at_once = NULL WHERE segment_id = $1""";
     private static final String DELETE = "DELETE FROM customer.segment WHERE id = $1";
     private static final String LIST = """
             INSERT INTO customer.segment_member (segment_id, customer_id, since)

@@ -19,7 +19,8 @@ public final class SegmentVerticle implements Domain {
                         new SegmentFollower.Options(
                                 kernel.number("segments.pollMillis"),
                                 kernel.number("segments.batch"),
-                                kernel.number("segments.rebuildAbove")))
+                                kernel.number("segments.rebuildAbove"),
+                                kernel.number("segments.rebuildRows")))
                 .start(kernel);
         return Operations.at("customer.segment")
                 .on("listSegments", service::list)

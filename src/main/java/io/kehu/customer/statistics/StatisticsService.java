@@ -105,6 +105,9 @@ final class StatisticsService {
         if (count.value() != null) {
             json.writeStringField("value", count.value());
         }
+        if (count.others() != null) {
+            json.writeNumberField("others", count.others());
+        }
         json.writeNumberField("customers", count.customers());
         if (finance) {
             json.writeStringField("assets", count.assets().toPlainString());

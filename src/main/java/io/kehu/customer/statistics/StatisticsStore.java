@@ -95,25 +95,48 @@ final class StatisticsStore {
 
     private static final String STATE = "SELECT run, at FROM customer.tally_state";
 
+    /**
+     * Of counts those that are told: of each dimension the greatest one by one, what is not known for itself, and the rest
+     * together, so that the sum is still that of all.
+     */
+    private static final String TOLD = """
+            , ranked AS (
+                SELECT c.*, least(%1$d + 1, CASE WHEN c.value IS NULL THEN 0 ELSE
+                    row_number() OVER (PARTITION BY c.dimension, c.value IS NULL ORDER BY c.customers DESC, c.value) END) AS place
+                FROM counts c),
+            told AS (
+                SELECT dimension, place, CASE WHEN place <= %1$d THEN min(value) END AS value,
+                    CASE WHEN place > %1$d THEN count(*) END AS others,
+                    sum(customers)::bigint AS customers, sum(assets) AS assets
+                FROM ranked GROUP BY dimension, place)""";
+
+    private static final String ORDER = " ORDER BY dimension, others IS NOT NULL, customers DESC, value";
+
     /** One read, so that the numbers and their time are of one run; of a run without customers only the time. */
     private static final String KEPT = """
-            SELECT s.run, s.at, t.dimension, t.value, sum(t.customers)::bigint AS customers, sum(t.assets) AS assets
-            FROM customer.tally_state s LEFT JOIN customer.tally t ON t.run = s.run%s
-            GROUP BY s.run, s.at, t.dimension, t.value ORDER BY t.dimension, customers DESC, t.value""";
+            WITH counts AS (
+                SELECT t.dimension, t.value, sum(t.customers)::bigint AS customers, sum(t.assets) AS assets
+                FROM customer.tally_state s JOIN customer.tally t ON t.run = s.run%s
+                GROUP BY t.dimension, t.value)
+            %s SELECT s.run, s.at, told.* FROM customer.tally_state s LEFT JOIN told ON true""";
 
     private final Database database;
+    private final String told;
 
-    StatisticsStore(Database database) {
+    /** @param values of a dimension that are told one by one, at most */
+    StatisticsStore(Database database, int values) {
         this.database = database;
+        this.told = TOLD.formatted(values);
     }
 
     /**
      * How many have this in common.
      *
-     * @param value null where it is not known
+     * @param value null where it is not known, and of many together
+     * @param others how many values these are together; null where it is one
      * @param assets of all of them together, in CNY
      */
-    record Count(@Nullable String value, long customers, BigDecimal assets) {}
+    record Count(@Nullable String value, @Nullable Long others, long customers, BigDecimal assets) {}
 
     /**
      * One thing to count by.
@@ -239,7 +262,8 @@ final class StatisticsStore {
         Principal who = call.principal();
         boolean all = who.scope() == Principal.Scope.ALL;
         Tuple branches = all ? Tuple.tuple() : Tuple.of((Object) who.branchIds().toArray(UUID[]::new));
-        return database.query(call, String.format(KEPT, all ? "" : " AND t.branch_id = ANY ($1)"), branches)
+        return database.query(
+                        call, String.format(KEPT, all ? "" : " AND t.branch_id = ANY ($1)", told) + ORDER, branches)
                 .map(rows -> {
                     Row first = rows.iterator().next();
                     return first.getLong("run") == 0
@@ -254,7 +278,8 @@ final class StatisticsStore {
                 .and("c.deleted_at IS NULL");
         filter.into(where, moment);
         String sql = pass(where.sql(), false, where.bind(moment.today()), where.bind(zone(moment)));
-        return database.query(call, sql + " ORDER BY dimension, customers DESC, value", where.values())
+        return database.query(
+                        call, "WITH counts AS (" + sql + ")" + told + " SELECT * FROM told" + ORDER, where.values())
                 .map(rows -> counts(moment.now(), rows));
     }
 
@@ -265,7 +290,11 @@ final class StatisticsStore {
                 continue;
             }
             by.computeIfAbsent(row.getString("dimension"), name -> new ArrayList<>())
-                    .add(new Count(row.getString("value"), row.getLong("customers"), row.getBigDecimal("assets")));
+                    .add(new Count(
+                            row.getString("value"),
+                            row.getLong("others"),
+                            row.getLong("customers"),
+                            row.getBigDecimal("assets")));
         }
         return new Counts(at, by);
     }

@@ -9,7 +9,7 @@ import java.time.ZoneId;
 public final class StatisticsVerticle implements Domain {
     @Override
     public Operations operations(Kernel kernel) {
-        StatisticsStore store = new StatisticsStore(kernel.database());
+        StatisticsStore store = new StatisticsStore(kernel.database(), kernel.number("statistics.values"));
         StatisticsService service = new StatisticsService(store, kernel.clock(), ZoneId.of(kernel.text("zone")));
         service.keep(kernel, kernel.number("statistics.pollMillis"));
         return Operations.at("customer.statistics")

@@ -162,6 +162,25 @@ class ChangeRequestTest {
     }
 
     @Test
+    void whatIsShownInFullCountsInTheDaysReadingsOfWhoReviews() {
+        Member member = aMember();
+        Caller reviewer = kehu.signIn(kehu.staff(DemoStaff.id("SH-PD"), "branch-head"));
+        String request = STAFF + "/" + idOf(member.asks(phones(aPhone())));
+        reviewer.get(request).is(200);
+        reviewer.get(member.path() + "?unmask=phone", "Kehu-Purpose", "contact").is(200);
+        assertThat(kehu.<Integer>value("SELECT used FROM customer.unmasking WHERE staff_id = ?", reviewer.id))
+                .isEqualTo(2);
+        kehu.sql("UPDATE customer.unmasking SET used = 199 WHERE staff_id = ?", reviewer.id);
+        reviewer.get(request).is(200);
+        String phone = aPhone();
+        String other = STAFF + "/" + idOf(member.asks(phones(phone)));
+        assertThat(reviewer.get(other).is(429, "customer.unmaskQuota").text()).doesNotContain(phone);
+        reviewer.get(member.path() + "?unmask=phone", "Kehu-Purpose", "contact").is(429, "customer.unmaskQuota");
+        String plain = STAFF + "/" + idOf(member.asks("{\"channel\": \"sms\"}"));
+        reviewer.get(plain).is(200);
+    }
+
+    @Test
     void nothingPersonalStandsInPlainColumnsEventsOrAudit() {
         Member member = aMember();
         String phone = aPhone();

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
+import io.kehu.bus.Json;
 import java.time.LocalDate;
 import java.time.YearMonth;
 import java.time.ZoneId;
@@ -21,6 +22,9 @@ import org.junit.jupiter.api.Test;
 class StatisticsTest {
     private static final String PATH = "/v1/customers/statistics";
 
+    /** That are told one by one; more than any other test needs. */
+    private static final int VALUES = 4;
+
     private static TestKehu kehu;
     private static UUID branch;
     private static Caller head;
@@ -29,7 +33,8 @@ class StatisticsTest {
 
     @BeforeAll
     static void aBranchOfFive() {
-        kehu = TestKehu.start(Map.of("KEHU_STATISTICS_POLL_MILLIS", "20"));
+        kehu = TestKehu.start(
+                Map.of("KEHU_STATISTICS_POLL_MILLIS", "20", "KEHU_STATISTICS_VALUES", Integer.toString(VALUES)));
         branch = kehu.branch(kehu.headOffice(), "STAT");
         head = kehu.signIn(kehu.staff(branch, "branch-head"));
         manager = kehu.signIn(kehu.staff(branch, "customer-manager"));
@@ -120,6 +125,46 @@ class StatisticsTest {
         assertThat(by(numbers, "entered"))
                 .as("counted by the bank's months")
                 .isEqualTo(Map.of(YearMonth.from(today).toString(), 4));
+    }
+
+    @Test
+    void ofManyValuesTheGreatestAreToldOneByOneAndTheRestTogether() {
+        UUID crowded = kehu.branch(kehu.headOffice(), "MANY");
+        Caller clerk = kehu.signIn(kehu.staff(crowded, "branch-head"));
+        customer(clerk, "\"assets\": \"0.25\"");
+        Map<String, Integer> all = new TreeMap<>();
+        int customers = 1;
+        for (int has : List.of(5, 1, 4, 2, 1, 3, 1)) {
+            UUID staff = kehu.staff(crowded, "customer-manager");
+            all.put(staff.toString(), has);
+            for (int i = 0; i < has; i++) {
+                customer(clerk, "\"managerId\": \"" + staff + "\", \"assets\": \"10.50\"");
+                customers++;
+            }
+        }
+        int whole = customers;
+        await().until(() -> clerk.get(PATH).is(200).at("/customers").asInt() == whole);
+        String everybody = "{\"filter\": {\"field\": \"kind\", \"is\": \"person\"}}";
+        for (Answer numbers :
+                List.of(clerk.get(PATH).is(200), clerk.post(PATH, everybody).is(200))) {
+            JsonNode managers = numbers.at("/by/manager");
+            assertThat(managers).hasSize(VALUES + 2);
+            for (int i = 0; i < VALUES; i++) {
+                assertThat(managers.get(i).path("customers").asInt())
+                        .isEqualTo(5 - i)
+                        .isEqualTo(all.get(managers.get(i).path("value").asText()));
+            }
+            assertThat(managers.get(VALUES))
+                    .as("what is not known is not among the rest")
+                    .isEqualTo(Json.read("{\"customers\": 1, \"assets\": \"0.25\"}"));
+            assertThat(managers.get(VALUES + 1))
+                    .isEqualTo(Json.read("{\"others\": 3, \"customers\": 3, \"assets\": \"31.50\"}"));
+            int sum = 0;
+            for (JsonNode count : managers) {
+                sum += count.get("customers").asInt();
+            }
+            assertThat(sum).isEqualTo(numbers.at("/customers").asInt()).isEqualTo(whole);
+        }
     }
 
     @Test
