@@ -60,8 +60,20 @@ public final class CustomerReach {
 
     /** The same within a transaction: nobody deletes, merges or hands him over before it ends. */
     public Future<Reached> held(Tx tx, UUID id) {
+        return held(tx, id, " FOR SHARE");
+    }
+
+    /**
+     * The same for who goes on to change the record itself: two that hold it together and both want it alone would wait for
+     * each other.
+     */
+    public Future<Reached> heldAlone(Tx tx, UUID id) {
+        return held(tx, id, " FOR NO KEY UPDATE");
+    }
+
+    private static Future<Reached> held(Tx tx, UUID id, String how) {
         Where where = within(tx.principal(), id);
-        return tx.row(CustomerStore.PLACE + where.sql() + " FOR SHARE", where.values(), "customer.notFound")
+        return tx.row(CustomerStore.PLACE + where.sql() + how, where.values(), "customer.notFound")
                 .map(row -> Reached.from(row, id));
     }
 

@@ -86,7 +86,10 @@ public final class ConnectorStore {
 
     /** Fails with {@code connector.notFound}. */
     public Future<Connector> held(Tx tx) {
-        return tx.row(READ + "WHERE c.id = $1 FOR UPDATE", Tuple.of(tx.call().id("connectorId")), "connector.notFound")
+        return tx.row(
+                        READ + "WHERE c.id = $1 FOR NO KEY UPDATE",
+                        Tuple.of(tx.call().id("connectorId")),
+                        "connector.notFound")
                 .map(Connector::from);
     }
 

@@ -42,7 +42,7 @@ final class ErasureService {
         UUID approval = call.approval() == null ? null : call.approval().id();
         return database.write(
                 call,
-                tx -> reach.held(tx, call.id("customerId"))
+                tx -> reach.heldAlone(tx, call.id("customerId"))
                         .compose(customer -> store.numbered(tx, customer.id())
                                 .compose(row -> mustBeMeant(call, row))
                                 .compose(v -> store.insert(

@@ -29,7 +29,7 @@ final class ErasureStore {
             """;
 
     private static final String NUMBERED =
-            "SELECT seq, ARRAY(SELECT customer.deletion_blocked(id)) AS blocked_by FROM customer.customer WHERE id = $1 FOR UPDATE";
+            "SELECT seq, ARRAY(SELECT customer.deletion_blocked(id)) AS blocked_by FROM customer.customer WHERE id = $1";
     private static final String INSERT = """
             INSERT INTO customer.deletion AS d (id, customer_id, reason, asked_by, asked_at, approval_id, due_at)
             VALUES ($1, $2, $3, $4, kehu.now(), $5, kehu.now() + make_interval(days => $6)) RETURNING\s""" + DELETION;

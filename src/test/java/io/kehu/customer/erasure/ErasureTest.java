@@ -27,6 +27,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -168,6 +169,18 @@ class ErasureTest {
         assertThat(kehu.<Boolean>value("SELECT iam.approval_in_force('staff-rights')"))
                 .as("brings no other into force")
                 .isFalse();
+    }
+
+    @Test
+    void ofManyWhoAskAtOnceNoneKeepsTheOthersWaiting() {
+        String customer = aCustomer("并发待删");
+        TestKehu.Caller head = head();
+        String confirmed = confirmed(customer);
+        assertThat(IntStream.range(0, 12)
+                        .parallel()
+                        .mapToObj(i ->
+                                head.post(customer + "/deletion", confirmed).status()))
+                .containsOnly(202);
     }
 
     @Test
