@@ -11,7 +11,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Closes ranges of the event log, and keeps house: old idempotency keys go in small batches, the months of the partitioned
  * tables are made ahead. Runs on every node; in the database an advisory lock lets one through at a time, so there is no
- * leader to elect or lose.
+ * leader to elect or lose. A node that writes nothing looks less often: what another writes, that one closes as soon.
  */
 public final class Ticker {
     private static final Logger LOG = LoggerFactory.getLogger(Ticker.class);
@@ -24,6 +24,9 @@ public final class Ticker {
             "DELETE FROM kehu.revocation WHERE at < kehu.now() - interval '2 hours'";
     private static final String ADD_MONTHS = "SELECT kehu.add_months(3)";
     private static final long HOUSE_MILLIS = 60_000;
+    /** Ticks after the last change or range of this node for which it goes on at full pace, and then between two looks. */
+    private static final int RESTING = 5;
+
     /** On the event bus of the cluster: a range was closed, look now rather than at the next poll. */
     public static final String HINT = "kehu.events.closed";
 
@@ -33,6 +36,8 @@ public final class Ticker {
     private final long ticks;
     private final long house;
     private Future<?> closing = Future.succeededFuture();
+    private long ended;
+    private int quiet;
     private boolean failing;
 
     public Ticker(Vertx vertx, Database database, int everyMillis, int idempotencyHours) {
@@ -47,11 +52,18 @@ public final class Ticker {
         if (!closing.isComplete()) {
             return;
         }
+        long now = database.ended();
+        quiet = now == ended ? quiet + 1 : 0;
+        ended = now;
+        if (quiet > RESTING && quiet % RESTING != 0) {
+            return;
+        }
         // In the lane of its own kind: callers who queue for a connection must not hold up what everybody follows.
         closing = database.query(Call.Lane.JOB, CLOSE, Tuple.tuple())
                 .onSuccess(rows -> {
                     failing = false;
                     if (rows.iterator().next().getLong(0) != null) {
+                        quiet = 0;
                         vertx.eventBus().publish(HINT, "");
                     }
                 })

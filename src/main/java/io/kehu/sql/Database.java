@@ -4,11 +4,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
-import io.kehu.bus.Json;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
-import io.kehu.crypto.Sha256;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -21,12 +19,12 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
-import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -54,6 +52,7 @@ public final class Database {
     private final Map<Call.Lane, Pool> pools = new EnumMap<>(Call.Lane.class);
     private final Map<Call.Lane, Lane> lanes;
     private final Answers answers;
+    private final AtomicLong ended = new AtomicLong();
 
     /**
      * Where the database is and how many connections may be used and waited for.
@@ -175,7 +174,7 @@ public final class Database {
      * @param change does the work through the {@link Tx} and must name an object or an event
      */
     public Future<Reply> write(Call call, Function<Tx, Future<Reply>> change) {
-        byte[] hash = hash(call);
+        byte[] hash = Tx.hash(call);
         return connection(call).compose(connection -> {
             Tx tx = new Tx(connection, call, Ids.next());
             FourEyes eyes = new FourEyes(tx, answers);
@@ -220,6 +219,11 @@ public final class Database {
                                     .transform(v -> Future.<Chunk>failedFuture(Failures.translate(failure))))
                     .onComplete(done -> connection.close());
         });
+    }
+
+    /** How many changes this node has brought to an end; one more: there may be events. */
+    public long ended() {
+        return ended.get();
     }
 
     public Future<Void> close() {
@@ -332,8 +336,9 @@ public final class Database {
                         reply == null ? null : reply.etag(),
                         reply == null ? null : reply.location()));
         Future<?> committed = tx.commit();
-        return left.transform(written -> committed.transform(ended -> {
-            Throwable failure = written.failed() ? written.cause() : ended.cause();
+        return left.transform(written -> committed.transform(done -> {
+            ended.incrementAndGet();
+            Throwable failure = written.failed() ? written.cause() : done.cause();
             // A COMMIT that is answered after leave() has failed was answered with ROLLBACK.
             if (written.succeeded()) {
                 tx.left(written.result());
@@ -341,7 +346,7 @@ public final class Database {
             if (failure == null) {
                 return Future.succeededFuture();
             }
-            if ((written.failed() && ended.succeeded()) || Failures.isCertain(failure)) {
+            if ((written.failed() && done.succeeded()) || Failures.isCertain(failure)) {
                 return tx.rollback().compose(v -> Failures.translated(failure));
             }
             LOG.atWarn()
@@ -430,21 +435,5 @@ public final class Database {
                             true);
                     return Future.succeededFuture(first.receipt(row.getString("receipt")));
                 });
-    }
-
-    /**
-     * What makes two commands the same: the operation, the parameters, among them the version they were meant for, and the body;
-     * in the one form that also travels between nodes.
-     */
-    private static byte[] hash(Call call) {
-        MessageDigest digest = Sha256.start();
-        digest.update(call.operationId().getBytes(StandardCharsets.UTF_8));
-        digest.update((byte) 0);
-        digest.update(Json.bytes(call.params()));
-        digest.update((byte) 0);
-        if (call.body() != null) {
-            digest.update(Json.bytes(call.body()));
-        }
-        return digest.digest();
     }
 }

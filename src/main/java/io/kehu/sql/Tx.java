@@ -8,12 +8,15 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
 import io.kehu.bus.Reply;
+import io.kehu.crypto.Sha256;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
 import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,6 +51,22 @@ public final class Tx {
         this.connection = connection;
         this.call = call;
         this.auditId = auditId;
+    }
+
+    /**
+     * What makes two commands the same: the operation, the parameters, among them the version they were meant for, and the body;
+     * in the one form that also travels between nodes.
+     */
+    static byte[] hash(Call call) {
+        MessageDigest digest = Sha256.start();
+        digest.update(call.operationId().getBytes(StandardCharsets.UTF_8));
+        digest.update((byte) 0);
+        digest.update(Json.bytes(call.params()));
+        digest.update((byte) 0);
+        if (call.body() != null) {
+            digest.update(Json.bytes(call.body()));
+        }
+        return digest.digest();
     }
 
     public Call call() {

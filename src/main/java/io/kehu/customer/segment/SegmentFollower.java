@@ -8,11 +8,13 @@ import io.kehu.bus.Reply;
 import io.kehu.customer.filter.Moment;
 import io.kehu.customer.segment.SegmentFollowStore.Followed;
 import io.kehu.customer.segment.SegmentFollowStore.Look;
+import io.kehu.event.Ticker;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Clock;
 import io.kehu.sql.Database;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
+import io.vertx.core.eventbus.MessageConsumer;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.util.ArrayList;
@@ -22,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,6 +43,9 @@ final class SegmentFollower {
     private static final int LOOKS_BETWEEN_SWEEPS = 200;
 
     private static final int LOOKS_BETWEEN_CLOCKS = 8;
+    /** Polls of which one looks where no change was heard of; divides the two above. */
+    private static final int RESTING = 4;
+
     /** Segments that one statement asks. */
     private static final int AT_ONCE = 25;
 
@@ -48,12 +54,13 @@ final class SegmentFollower {
     private final Clock clock;
     private final ZoneId zone;
     private final Options options;
+    private final AtomicBoolean hinted = new AtomicBoolean(true);
     private volatile int looks;
 
     /**
      * How it works.
      *
-     * @param pollMillis between two looks when nothing waits
+     * @param pollMillis between two looks when nothing waits but something was written; four times that where nothing was
      * @param batch changes of one transaction
      * @param rebuildAbove changes that may wait; more = all segments are rebuilt
      * @param rebuildRows customers asked at a time where asking all at once took too long
@@ -68,14 +75,24 @@ final class SegmentFollower {
         this.options = options;
     }
 
-    /** Looks until the node stops. */
+    /** Looks until the node stops: at each poll after a change, else at some. */
     void start(Kernel kernel) {
-        kernel.every(options.pollMillis, this::follow, failure -> {
+        MessageConsumer<?> hints = kernel.vertx().eventBus().consumer(Ticker.HINT, hint -> hinted.set(true));
+        kernel.atStop().accept(hints::unregister);
+        kernel.every(options.pollMillis, this::poll, failure -> {
             boolean expected = Problem.in(failure) != null;
             LOG.atLevel(expected ? org.slf4j.event.Level.DEBUG : org.slf4j.event.Level.WARN)
                     .setCause(expected ? null : failure)
                     .log("live segments are looked at again: {}", failure.getMessage());
         });
+    }
+
+    private Future<Void> poll() {
+        if (hinted.getAndSet(false) || (looks + 1) % RESTING == 0) {
+            return follow();
+        }
+        looks = (looks + 1) % LOOKS_BETWEEN_SWEEPS;
+        return Future.succeededFuture();
     }
 
     /** One thing after the other until there is nothing to do. */
