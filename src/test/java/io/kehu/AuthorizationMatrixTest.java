@@ -1005,17 +1005,11 @@ class AuthorizationMatrixTest {
                 (cast, relation) -> new Request(path + "scans/" + scanOf(cast.people.get(relation)) + "/cancel"));
     }
 
-    /** A pair of customers of this member of staff, who really are alike: whoever is not leaves the queue. */
+    /** A pair of customers of this member of staff, whom nobody compares meanwhile. */
     private static UUID duplicateOf(UUID person) {
         return DUPLICATES.computeIfAbsent(person, p -> {
             UUID one = newCustomer(p);
             UUID other = newCustomer(p);
-            Caller marketing = kehu.signIn(DemoStaff.id("marketing"));
-            String phones = "{\"phones\": [{\"number\": \"1330000%04d\"}]}".formatted(DUPLICATES.size());
-            for (UUID customer : List.of(one, other)) {
-                String path = "/v1/customers/" + customer;
-                marketing.patch(path, marketing.get(path).etag(), phones).is(200);
-            }
             return (UUID) kehu.sql("""
                         INSERT INTO customer.duplicate AS d (id, a_id, b_id, score, level, reasons, state)
                         SELECT uuidv7(), least(p.one, p.other), greatest(p.one, p.other), 12, 'possible', '[]', 'open'
@@ -1644,6 +1638,10 @@ class AuthorizationMatrixTest {
                 "KEHU_AUTH_CODES_PER_HOUR", "1000",
                 "KEHU_ENRICHMENT_HOSTS", "matrix.example",
                 "KEHU_CONNECTORS_HOSTS", "source.invalid"));
+        settings.putAll(Map.of(
+                "KEHU_DUPLICATES_AT_ONCE", "0",
+                "KEHU_DUPLICATES_UNASKED_ROWS", "0",
+                "KEHU_DUPLICATES_CALM_MILLIS", "3600000"));
         kehu = TestKehu.start(settings);
         common();
         Caller administrator = kehu.signIn(DemoStaff.id("admin"));

@@ -209,7 +209,14 @@ class StormTest {
     private void exported(int number) {
         String path = begun(head, "/v1/exports", """
                 {"format": "csv", "columns": ["id", "name"], "purpose": "service", "archive": "none"}""");
-        Answer end = ended(head, path);
+        Answer end = whateverEnd(head, path);
+        if (end.at("/state").asText().equals("failed")) {
+            // The import beside it has entered more since it was counted than a file may grow by; that ends.
+            assertThat(end.at("/errorCode").asText()).as(end.text()).isEqualTo("export.grew");
+            exported(number);
+            return;
+        }
+        assertThat(end.at("/state").asText()).as(end.text()).isEqualTo("done");
         AtomicReference<byte[]> file = new AtomicReference<>();
         await().atMost(ENDED).pollInterval(AGAIN).until(() -> {
             // A link is good for one attempt.
@@ -395,13 +402,18 @@ class StormTest {
     }
 
     private Answer ended(Caller who, String path) {
+        Answer end = whateverEnd(who, path);
+        assertThat(end.at("/state").asText()).as(end.text()).isEqualTo("done");
+        return end;
+    }
+
+    private Answer whateverEnd(Caller who, String path) {
         AtomicReference<Answer> end = new AtomicReference<>();
         await().atMost(ENDED).until(() -> {
             end.set(settled(() -> who.get(path)).is(200));
             return !List.of("waiting", "running")
                     .contains(end.get().at("/state").asText());
         });
-        assertThat(end.get().at("/state").asText()).as(end.get().text()).isEqualTo("done");
         return end.get();
     }
 
