@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,8 @@ public final class Problems {
     private static final Map<String, String> FIELD_TEXTS_ZH = new LinkedHashMap<>();
     private static final Map<String, String> FIELD_TEXTS_EN = new LinkedHashMap<>();
     private static final Map<String, String> BY_CONSTRAINT = new HashMap<>();
+    private static final Set<String> UNDONE =
+            Set.of("server.unavailable", "server.contended", "server.slow", "server.busy");
 
     static {
         try (InputStream in = Objects.requireNonNull(Problems.class.getResourceAsStream("/problems.yaml"))) {
@@ -90,6 +93,11 @@ public final class Problems {
     public static boolean isRefusal(Problem problem) {
         int status = of(problem.code()).status();
         return (status == 409 || status == 422) && !problem.code().startsWith("request.");
+    }
+
+    /** The database could not do it now: nothing of it was written, and it says nothing about what was asked for. */
+    public static boolean isUndone(@Nullable Problem problem) {
+        return problem != null && UNDONE.contains(problem.code());
     }
 
     /** Fills {@code {0}}, {@code {1}}, ... */

@@ -65,7 +65,7 @@ final class OwnPostgres implements AutoCloseable {
     }
 
     Connection superuser() throws SQLException {
-        return Migrations.connect(settings().postgresql().ownerUri().replace("//kehu_owner@", "//postgres@"), 5_000);
+        return Migrations.connect(TestServers.superuser(settings().postgresql().ownerUri()), 5_000);
     }
 
     void superuser(String statement) throws SQLException {

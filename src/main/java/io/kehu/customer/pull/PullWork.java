@@ -4,6 +4,7 @@ import io.kehu.bus.Call;
 import io.kehu.bus.Event;
 import io.kehu.bus.Ids;
 import io.kehu.bus.Problem;
+import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
 import io.kehu.customer.connector.Connector;
 import io.kehu.customer.connector.Deliveries;
@@ -37,8 +38,6 @@ final class PullWork {
     private static final Logger LOG = LoggerFactory.getLogger(PullWork.class);
     private static final int CALL_MILLIS = 30_000;
     private static final int MAX_WAIT_DOUBLINGS = 16;
-    private static final Set<String> OURS =
-            Set.of("server.unavailable", "server.contended", "server.slow", "server.busy", "request.unknown");
     private static final int LOOKS_UNTIL_FORGETTING = 720;
     private static final int OK = 200;
     private static final int NOTHING = 204;
@@ -223,7 +222,7 @@ final class PullWork {
         }
         Problem why = problem;
         // What our own database could not do says nothing of the source: it does not count.
-        boolean ours = OURS.contains(why.code());
+        boolean ours = Problems.isUndone(why) || why.code().equals("request.unknown");
         boolean stops = !ours && held.attempts() >= options.maxAttempts;
         long wait = Math.min(
                 options.maxRetryMillis,

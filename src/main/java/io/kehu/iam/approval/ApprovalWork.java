@@ -5,6 +5,7 @@ import io.kehu.bus.Json;
 import io.kehu.bus.Operations;
 import io.kehu.bus.Principal;
 import io.kehu.bus.Problem;
+import io.kehu.bus.Problems;
 import io.kehu.bus.Reply;
 import io.kehu.contract.Contract;
 import io.kehu.contract.Operation;
@@ -43,15 +44,9 @@ final class ApprovalWork {
     private static final int MAX_DELAY_MILLIS = 60_000;
     /** Of failures nobody expected; those that pass are bounded by the approval's time. */
     private static final int MAX_ATTEMPTS = 5;
-    /** Failures that say nothing about the command. */
-    private static final Set<String> PASSING = Set.of(
-            "server.unavailable",
-            "server.contended",
-            "server.slow",
-            "server.busy",
-            "request.unknown",
-            "request.unavailable",
-            "request.tooManyRequests");
+    /** Other failures that say nothing about the command. */
+    private static final Set<String> PASSING =
+            Set.of("request.unknown", "request.unavailable", "request.tooManyRequests");
 
     private final Vertx vertx;
     private final Database database;
@@ -176,7 +171,7 @@ final class ApprovalWork {
 
     private Future<Void> failed(UUID id, int attempt, Throwable failure) {
         Problem problem = Problem.in(failure);
-        boolean passes = problem != null && PASSING.contains(problem.code());
+        boolean passes = problem != null && (Problems.isUndone(problem) || PASSING.contains(problem.code()));
         boolean expected = problem != null && !problem.code().equals("server.failure");
         if (passes || (!expected && attempt < MAX_ATTEMPTS)) {
             LOG.atWarn()

@@ -3,12 +3,12 @@ package io.kehu.iam.session;
 import io.kehu.bus.Call;
 import io.kehu.bus.Network;
 import io.kehu.bus.Problem;
+import io.kehu.bus.Problems;
 import io.kehu.cache.RateLimit;
 import io.kehu.crypto.Vault;
 import io.kehu.kernel.Kernel;
 import io.kehu.sql.Tx;
 import io.vertx.core.Future;
-import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -18,9 +18,6 @@ import java.util.function.Supplier;
  * together may try, and the ladder of locks (safety.md 4).
  */
 public final class Attempts {
-    private static final Set<String> UNWRITTEN =
-            Set.of("server.slow", "server.contended", "server.unavailable", "server.busy");
-
     private final SessionStore store;
     private final Vault vault;
     private final RateLimit rates;
@@ -109,8 +106,7 @@ public final class Attempts {
     }
 
     private static boolean isUnwritten(Throwable failure) {
-        Problem problem = Problem.in(failure);
-        return problem != null && UNWRITTEN.contains(problem.code());
+        return Problems.isUndone(Problem.in(failure));
     }
 
     /** Ends a booked look outside a transaction: the count stands whatever becomes of the command, also when it is only tried out. */
