@@ -37,7 +37,7 @@ class WidenTest {
     private static String changed(String statement, Object value) {
         kehu.sql(
                 "SELECT set_config('kehu.audit_id', ?, false), set_config('kehu.bulk', 'off', false),"
-                        + " set_config('kehu.changes', '', false)",
+                        + " set_config('kehu.changes', '', false), set_config('kehu.changes_aside', '0', false)",
                 UUID.randomUUID().toString());
         try {
             return kehu.value(

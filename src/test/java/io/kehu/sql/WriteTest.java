@@ -26,6 +26,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -216,6 +218,39 @@ class WriteTest {
         assertThat(kehu.sql("SELECT type, version FROM kehu.event WHERE aggregate_id = ? ORDER BY version", id))
                 .extracting(e -> e.get("type"))
                 .containsExactly("branch.created", "branch.changed");
+    }
+
+    @Test
+    void aWriteOfManyChangesTellsThemAllInTheirOrder() throws SQLException {
+        UUID many = UUID.randomUUID();
+        UUID next = UUID.randomUUID();
+        try (Connection connection =
+                        Migrations.connect(kehu.settings().postgresql().ownerUri(), 5_000);
+                Statement owner = connection.createStatement()) {
+            owner.execute("""
+                    CREATE TABLE kehu.many (id uuid PRIMARY KEY, place int NOT NULL,
+                        version bigint NOT NULL DEFAULT 1, valid_from timestamptz NOT NULL DEFAULT kehu.now())""");
+            owner.execute("SELECT kehu.enrol('kehu.many')");
+            connection.setAutoCommit(false);
+            for (UUID audit : List.of(many, next)) {
+                owner.execute(
+                        "SELECT kehu.enter('%s', false, '%s', 'test', NULL, NULL)".formatted(audit, administrator.id));
+                owner.execute("INSERT INTO kehu.many (id, place) SELECT uuidv7(), n FROM generate_series(1, %d) n"
+                        .formatted(audit.equals(many) ? 1_000 : 1));
+                owner.execute("""
+                        SELECT kehu.leave('{"kind": "write", "operation": "test", "audience": "STAFF", "actor_name": "x", "actor": "%s",
+                            "address": "x", "request_id": "x"}', '[]', NULL, NULL, NULL, NULL)""".formatted(administrator.id));
+                connection.commit();
+            }
+        }
+        String told = """
+                SELECT array_agg((c.change -> 'after' ->> 'place')::int ORDER BY c.place)::text
+                FROM kehu.audit a CROSS JOIN jsonb_array_elements(a.changes) WITH ORDINALITY AS c(change, place) WHERE a.id = ?""";
+        assertThat(kehu.<String>value(told, many))
+                .isEqualTo(IntStream.rangeClosed(1, 1_000)
+                        .mapToObj(String::valueOf)
+                        .collect(Collectors.joining(",", "{", "}")));
+        assertThat(kehu.<String>value(told, next)).isEqualTo("{1}");
     }
 
     @Test

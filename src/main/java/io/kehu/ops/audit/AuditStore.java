@@ -48,8 +48,7 @@ final class AuditStore {
 
     /** What was asked for, beside what the row says anyway; read by leave() as the changes of the row. */
     private static final String NOTE = """
-            SELECT set_config('kehu.changes', current_setting('kehu.changes') || ',' || jsonb_build_object(
-                'table', 'kehu.audit', 'change', 'read', 'after', $1::text::jsonb)::text, true)""";
+            SELECT kehu.note(jsonb_build_object('table', 'kehu.audit', 'change', 'read', 'after', $1::text::jsonb))""";
 
     private final Database database;
 
