@@ -160,6 +160,8 @@ public final class Sealer {
     /** Seals all there is to seal, range by range. */
     private Future<Void> seal() {
         return pool.withTransaction(connection -> {
+                    // The statement under way fails too; without a handler the client prints this past the log.
+                    connection.exceptionHandler(e -> LOG.debug("the connection broke: {}", e.getMessage()));
                     Future<RowSet<Row>> alone = connection.query(LOCK).execute();
                     return alone.compose(rows -> rows.iterator().next().getBoolean(0)
                             ? connection

@@ -254,8 +254,13 @@ public final class Database {
             vertx.cancelTimer(timer);
             if (got.failed()) {
                 promise.tryFail(Failures.noConnection(got.cause()));
-            } else if (!promise.tryComplete(got.result())) {
-                got.result().close();
+            } else {
+                // The statement under way fails too and is told of; without a handler the client prints this past the
+                // log.
+                got.result().exceptionHandler(e -> LOG.debug("a connection broke: {}", e.getMessage()));
+                if (!promise.tryComplete(got.result())) {
+                    got.result().close();
+                }
             }
         });
         return promise.future();

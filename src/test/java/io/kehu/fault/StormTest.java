@@ -7,7 +7,9 @@ import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
 import io.kehu.iam.staff.DemoStaff;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -99,7 +101,10 @@ class StormTest {
     }
 
     @Test
-    void whatClientsEnterOverConnectionsThatEndIsThereOnce() throws Exception {
+    void whatClientsEnterOverConnectionsThatEndIsThereOnceAndNothingIsPrintedPastTheLog() throws Exception {
+        PrintStream usual = System.err;
+        ByteArrayOutputStream printed = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(printed, true, StandardCharsets.UTF_8));
         try (Clients clients = new Clients(kehu, operator, 4, () -> List.of(kehu.port()))) {
             try (Storm storm = new Storm(kehu, Storm.Kind.TERMINATE)) {
                 clients.awaitMore(1, SOON);
@@ -108,7 +113,10 @@ class StormTest {
             }
             clients.finish().everythingIsThereOnce();
             System.out.println(clients);
+        } finally {
+            System.setErr(usual);
         }
+        assertThat(printed.toString(StandardCharsets.UTF_8)).isEmpty();
     }
 
     @Test
