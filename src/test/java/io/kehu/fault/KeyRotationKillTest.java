@@ -39,6 +39,8 @@ import org.junit.jupiter.api.io.TempDir;
 class KeyRotationKillTest {
     private static final Map<String, String> HOUSE = Map.of(
             "KEHU_JOBS_WORKERS", "0",
+            // For a slow machine: the load does not sign in again.
+            "KEHU_AUTH_ACCESS_MINUTES", "30",
             "KEHU_KEYS_RELOAD_MILLIS", "200",
             "KEHU_RATE_PER_ADDRESS_PER_SECOND", "100000",
             "KEHU_RATE_PER_SUBJECT_PER_SECOND", "100000");

@@ -74,7 +74,8 @@ class NodeKillTest {
     }
 
     private void kill(int rounds) throws Exception {
-        try (TestKehu kehu = TestKehu.prepare(Map.of())) {
+        // For a slow machine: the clients do not sign in again.
+        try (TestKehu kehu = TestKehu.prepare(Map.of("KEHU_AUTH_ACCESS_MINUTES", "30"))) {
             kehu.addNode(kehu.settings());
             List<Integer> ports = new CopyOnWriteArrayList<>(List.of(kehu.port()));
             // The first is there before the clients are, whose load would only slow its start.
