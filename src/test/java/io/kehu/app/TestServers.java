@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -136,12 +137,22 @@ public final class TestServers {
                 Files.createDirectories(folder);
                 // Says that the data of an earlier run may go, once its server (if it was killed) has been stopped.
                 Files.writeString(folder.resolve("postgresql.unfinished"), "");
+                unpackOnce(folder);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
             Embedded embedded = Embedded.start(Settings.load(null, environment));
             Runtime.getRuntime().addShutdownHook(new Thread(embedded::close));
             return migrated(embedded.settings());
+        }
+
+        /** Unpacking PostgreSQL takes five seconds: the first JVM does it for all, the library lets the others wait for it. */
+        private static void unpackOnce(Path folder) throws IOException {
+            Path unpacked = folder.resolve("embedded-postgresql");
+            if (!Files.exists(unpacked, LinkOption.NOFOLLOW_LINKS)) {
+                Path once = Files.createDirectories(folder.resolveSibling("embedded-postgresql"));
+                Files.createSymbolicLink(unpacked, once);
+            }
         }
 
         // They live as long as the JVM; Testcontainers takes them away after it.
