@@ -630,8 +630,9 @@ class AuthorizationMatrixTest {
         fixtures.put("getCustomerSources@finance", (cast, relation) -> {
             UUID customer = customerOf(cast.people.get(Relation.OWN));
             kehu.sql(
-                    "INSERT INTO customer.field_source (id, customer_id, field, source)"
-                            + " VALUES (uuidv7(), ?, 'annualIncome', 'staff') ON CONFLICT DO NOTHING",
+                    "INSERT INTO customer.field_sources AS f (id, said) VALUES (?, jsonb_build_array(jsonb_build_object("
+                            + "'source', 'staff', 'since', kehu.now(), 'fields', ARRAY['annualIncome'])))"
+                            + " ON CONFLICT (id) DO UPDATE SET said = customer.last_word(f.said, EXCLUDED.said)",
                     customer);
             return new Request("/v1/customers/" + customer + "/sources").mustShow("annualIncome");
         });

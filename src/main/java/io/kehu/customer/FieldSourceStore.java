@@ -25,16 +25,22 @@ public final class FieldSourceStore {
     /** What says which customer it is, and so is of no source. */
     public static final Set<String> IDENTIFYING = Set.of("kind", "externalIds");
 
-    /** The past keeps only what differs. */
-    private static final String LAST_WORD =
-            " ON CONFLICT (customer_id, field) DO UPDATE SET source = EXCLUDED.source WHERE f.source <> EXCLUDED.source";
+    /** The past keeps only what differs. Two at once wait for each other at the row, and the second adds to what the first said. */
+    private static final String LAST_WORD = """
+             ON CONFLICT (id) DO UPDATE SET said = customer.last_word(f.said, EXCLUDED.said)
+            WHERE f.said <> customer.last_word(f.said, EXCLUDED.said)""";
+
+    /** What one source says of an array of fields now. */
+    private static String said(String source, String fields) {
+        return "jsonb_build_object('source', %s, 'since', kehu.now(), 'fields', %s)".formatted(source, fields);
+    }
 
     /** Part of a statement that writes one record: the fields at one place, their source at another. */
     static String saying(String customer, int fields, int source) {
         return """
                 said AS (
-                    INSERT INTO customer.field_source AS f (id, customer_id, field, source)
-                    SELECT uuidv7(), %s, w.field, $%d::text FROM unnest($%d::text[]) AS w(field)%s)""".formatted(customer, source, fields, LAST_WORD);
+                    INSERT INTO customer.field_sources AS f (id, said)
+                    SELECT %s, jsonb_build_array(%s) WHERE cardinality($%d::text[]) > 0%s)""".formatted(customer, said("$" + source + "::text", "$" + fields + "::text[]"), fields, LAST_WORD);
     }
 
     private static final String SAID = """
@@ -42,33 +48,36 @@ public final class FieldSourceStore {
             JOIN customer.customer c ON c.seq = b.seq JOIN customer.field_source f ON f.customer_id = c.id
             WHERE b.kind = 'external' AND b.value = ANY ($1)""";
     private static final String SAY = """
-            INSERT INTO customer.field_source AS f (id, customer_id, field, source)
-            SELECT uuidv7(), w.id, w.field, $3
-            FROM (SELECT DISTINCT c.id, w.field FROM unnest($1::bytea[], $2::text[]) AS w(value, field)
-                  JOIN customer.blind b ON b.kind = 'external' AND b.value = w.value
-                  JOIN customer.customer c ON c.seq = b.seq) w
-            ORDER BY w.id, w.field""" + LAST_WORD;
+            INSERT INTO customer.field_sources AS f (id, said)
+            SELECT c.id, jsonb_build_array(%s)
+            FROM unnest($1::bytea[], $2::text[]) AS w(value, field)
+            JOIN customer.blind b ON b.kind = 'external' AND b.value = w.value
+            JOIN customer.customer c ON c.seq = b.seq
+            GROUP BY c.id ORDER BY c.id""".formatted(said("$3::text", "array_agg(DISTINCT w.field)")) + LAST_WORD;
     /** What is chosen by hand is said by hand; what is lent by a rule brings its source along. */
     private static final String JOIN = """
-            INSERT INTO customer.field_source AS f (id, customer_id, field, source)
-            SELECT uuidv7(), $1, w.field, w.source
-            FROM (SELECT c.field, '%s' AS source FROM unnest($4::text[]) AS c(field)
+            INSERT INTO customer.field_sources AS f (id, said)
+            SELECT $1, jsonb_agg(%s)
+            FROM (SELECT '%s' AS source, $4::text[] AS fields WHERE cardinality($4::text[]) > 0
                   UNION ALL
-                  SELECT d.field, d.source FROM customer.field_source d
-                  WHERE d.customer_id = $2 AND d.field = ANY ($3) AND d.field <> ALL ($4)) w""".formatted(STAFF) + LAST_WORD;
+                  SELECT d.source, array_agg(d.field) FROM customer.field_source d
+                  WHERE d.customer_id = $2 AND d.field = ANY ($3) AND d.field <> ALL ($4)
+                  GROUP BY d.source) w
+            HAVING count(*) > 0""".formatted(said("w.source", "w.fields"), STAFF) + LAST_WORD;
     /** Of fields that become again what they were at an instant. */
     private static final String PART = """
-            WITH due AS (
-                SELECT f.id, f.field, f.source FROM customer.field_source f
-                WHERE f.customer_id = $1 AND f.field = ANY ($3)),
-            former AS (
-                SELECT p.field, p.source FROM customer.field_source_all p
-                WHERE p.id IN (SELECT d.id FROM due d) AND p.valid_from <= $2 AND p.valid_to > $2),
-            gone AS (
-                DELETE FROM customer.field_source f USING due d
-                WHERE f.id = d.id AND d.field NOT IN (SELECT o.field FROM former o))
-            UPDATE customer.field_source f SET source = o.source FROM due d JOIN former o ON o.field = d.field
-            WHERE f.id = d.id AND f.source <> o.source""";
+            WITH former AS (
+                SELECT o.field, o.source
+                FROM customer.field_sources_all p, customer.each_source(p.said) o
+                WHERE p.id = $1 AND p.valid_from <= $2 AND p.valid_to > $2 AND o.since <= $2),
+            due AS (
+                SELECT o.source, array_agg(d.field) AS fields
+                FROM customer.field_source d LEFT JOIN former o ON o.field = d.field
+                WHERE d.customer_id = $1 AND d.field = ANY ($3)
+                GROUP BY o.source),
+            word AS (SELECT jsonb_agg(%s) AS said FROM due w)
+            UPDATE customer.field_sources f SET said = customer.last_word(f.said, word.said) FROM word
+            WHERE f.id = $1 AND f.said <> customer.last_word(f.said, word.said)""".formatted(said("w.source", "w.fields"));
 
     private final Database database;
 

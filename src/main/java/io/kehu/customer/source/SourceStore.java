@@ -13,7 +13,10 @@ import java.util.UUID;
 final class SourceStore {
     private static final String LIST =
             "SELECT f.field, f.source, f.valid_from FROM customer.field_source f WHERE f.customer_id = $1 ORDER BY f.field";
-    private static final String RELEASE = "DELETE FROM customer.field_source WHERE customer_id = $1 AND field = $2";
+    private static final String RELEASE = """
+            WITH word AS (SELECT jsonb_build_array(jsonb_build_object('fields', ARRAY[$2::text])) AS said)
+            UPDATE customer.field_sources f SET said = customer.last_word(f.said, word.said) FROM word
+            WHERE f.id = $1 AND f.said <> customer.last_word(f.said, word.said)""";
 
     private final Database database;
 

@@ -366,7 +366,7 @@ class ConnectorTest {
         assertThat(file.at("/sections/sources").findValuesAsText("source")).containsOnly("told");
         UUID id = UUID.fromString(customer);
         kehu.sql("SELECT customer.erase_field_sources(ARRAY[?::uuid])", id);
-        assertThat(kehu.<Long>value("SELECT count(*) FROM customer.field_source_all WHERE customer_id = ?", id))
+        assertThat(kehu.<Long>value("SELECT count(*) FROM customer.field_sources_all WHERE id = ?", id))
                 .isZero();
     }
 }

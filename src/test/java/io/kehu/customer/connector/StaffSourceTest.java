@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -210,6 +211,40 @@ class StaffSourceTest {
         delivers(crm, row("60", "郑三", ""), 1, 0);
         assertThat(operator.get(duplicate).is(200).at("/phones/0/number").asText())
                 .endsWith("0107");
+    }
+
+    @Test
+    void whatTwoSystemsSayOfTheSameCustomersAtOnceStaysBoth() {
+        TestConnector core = of("core-banking");
+        TestConnector crm = of("crm");
+        List<String> whole = new ArrayList<>();
+        List<String> names = new ArrayList<>();
+        List<String> jobs = new ArrayList<>();
+        for (int i = 70; i < 80; i++) {
+            whole.add("{\"id\": \"%d\", \"name\": \"钱%d\", \"job\": \"20000\"}".formatted(i, i));
+            names.add("{\"id\": \"%d\", \"name\": \"钱%d\"}".formatted(i, i));
+            jobs.add("{\"id\": \"%d\", \"job\": \"20000\"}".formatted(i));
+        }
+        core.deliver(kehu, whole.toString()).is(201);
+        List<String> paths = new ArrayList<>();
+        for (int i = 70; i < 80; i++) {
+            String path = path("钱" + i);
+            patch(path, """
+                    {"externalIds": [{"source": "core-banking", "id": "%d"}, {"source": "crm", "id": "%d"}]}""".formatted(i, i));
+            kehu.sql(
+                    "DELETE FROM customer.field_sources WHERE id = ?::uuid", path.substring("/v1/customers/".length()));
+            paths.add(path);
+        }
+        // Nothing of the customers is changed, so they do not wait for each other there.
+        CompletableFuture<Void> both = CompletableFuture.allOf(
+                CompletableFuture.runAsync(() -> delivers(crm, names.toString(), 0, 0)),
+                CompletableFuture.runAsync(() -> delivers(core, jobs.toString(), 0, 0)));
+        both.join();
+        for (String path : paths) {
+            Answer sources = operator.get(path + "/sources").is(200);
+            assertThat(sources.at("/items").findValuesAsText("field")).containsExactly("name", "occupation");
+            assertThat(sources.at("/items").findValuesAsText("source")).containsExactly("crm", "core-banking");
+        }
     }
 
     @Test
