@@ -151,4 +151,17 @@ class ConsumerTest {
         assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'consume-audited'"))
                 .isPositive();
     }
+
+    /** More may be written between two looks than are forgotten at a time. */
+    @Test
+    void noKeyOfACommandIsKeptTooLongHoweverManyThereAre() {
+        kehu.sql("""
+                INSERT INTO kehu.idempotency (principal, operation, key, body_hash, created_at)
+                SELECT uuidv7(), 'old', g::text, '\\x00', kehu.now() - interval '25 hours' FROM generate_series(1, 2500) g""");
+        Ticker ticker = new Ticker(vertx, database, 1_000, 24);
+        TestKehu.await(ticker.keepHouse());
+        ticker.stop();
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.idempotency WHERE operation = 'old'"))
+                .isZero();
+    }
 }
