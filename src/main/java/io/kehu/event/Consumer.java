@@ -22,7 +22,8 @@ import org.slf4j.LoggerFactory;
 /**
  * One follower of the event log. It takes whole closed ranges, sorted by aggregate and version, and applies the effect and
  * moves its cursor in one transaction: exactly one effect however many nodes run it, order per aggregate kept. Replay is
- * moving the cursor. A range whose effect fails is tried again at the next look; nothing behind it overtakes.
+ * moving the cursor. One that is behind takes many small ranges at once, as far as they hold few events together. A range whose
+ * effect fails is tried again at the next look, by itself; nothing behind it overtakes.
  */
 public final class Consumer {
     private static final Logger LOG = LoggerFactory.getLogger(Consumer.class);
@@ -32,11 +33,32 @@ public final class Consumer {
             INSERT INTO kehu.event_cursor (consumer, lane, range_id)
             SELECT $1, 0, CASE WHEN $2 THEN 0 ELSE coalesce(max(id), 0) END FROM kehu.event_range
             ON CONFLICT DO NOTHING""";
+    /** Ranges taken at once, and the events of them together, where the first of them does not hold more. */
+    private static final int RANGES = 1_000;
+
+    private static final int EVENTS_AT_ONCE = 50;
+    /**
+     * From the next range to the last that is taken with it: of one incarnation, where a range begins at the end of the one before,
+     * and ended at the first event that is too many.
+     */
     private static final String NEXT = """
-            SELECT c.range_id AS here, r.id, r.incarnation, r.from_xid::text AS first, r.to_xid::text AS bound
-            FROM kehu.event_cursor c CROSS JOIN LATERAL (
-                SELECT * FROM kehu.event_range n WHERE n.id > c.range_id ORDER BY n.id LIMIT 1) r
-            WHERE c.consumer = $1 AND c.lane = 0""";
+            WITH ahead AS MATERIALIZED (
+                SELECT c.range_id AS here, n.id, n.incarnation, n.from_xid, n.to_xid
+                FROM kehu.event_cursor c CROSS JOIN LATERAL (
+                    SELECT * FROM kehu.event_range n WHERE n.id > c.range_id ORDER BY n.id LIMIT $2) n
+                WHERE c.consumer = $1 AND c.lane = 0),
+            first AS MATERIALIZED (SELECT * FROM ahead ORDER BY id LIMIT 1),
+            alike AS (SELECT a.id, a.to_xid FROM ahead a JOIN first f USING (incarnation)),
+            over AS MATERIALIZED (
+                SELECT e.xid FROM kehu.event e
+                WHERE e.incarnation = (SELECT f.incarnation FROM first f) AND e.xid >= (SELECT f.from_xid FROM first f)
+                  AND e.xid < (SELECT max(a.to_xid) FROM alike a) AND e.type = ANY ($3)
+                ORDER BY e.xid OFFSET $4 LIMIT 1)
+            SELECT f.here, l.id, f.incarnation, f.from_xid::text AS first, l.to_xid::text AS bound
+            FROM first f CROSS JOIN LATERAL (
+                SELECT a.id, a.to_xid FROM alike a
+                WHERE a.id = f.id OR (a.to_xid <= (SELECT o.xid FROM over o)) IS NOT FALSE ORDER BY a.id DESC LIMIT 1) l""";
+
     private static final String EVENTS = EventLog.ENTRIES + """
             WHERE incarnation = $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 AND type = ANY($4)
             ORDER BY e.aggregate, e.aggregate_id, e.version, e.xid, e.ord""";
@@ -56,6 +78,11 @@ public final class Consumer {
     private boolean begun;
     private boolean looking;
     private boolean again;
+    /** Ranges of the next step; one after a failure, so that it shows which one fails. */
+    private int ranges = RANGES;
+
+    private long here;
+    private int failures;
 
     /**
      * Follows from now on.
@@ -91,7 +118,7 @@ public final class Consumer {
         hints.unregister();
     }
 
-    /** One range after the other until there is none; one at a time, and once more if asked meanwhile. */
+    /** One step after the other until there is nothing to take; one at a time, and once more if asked meanwhile. */
     private void look() {
         if (looking) {
             again = true;
@@ -102,13 +129,22 @@ public final class Consumer {
         begin().compose(v -> follow()).onComplete(done -> {
             looking = false;
             if (done.failed()) {
+                failures++;
+                ranges = 1;
                 LOG.atWarn()
                         .setCause(Problem.in(done.cause()) == null ? done.cause() : null)
                         .log(
-                                "consumer {} will try its range again: {}",
+                                "consumer {} stands still behind range {}, failure {} in a row, and will try again: {}",
                                 name,
+                                here,
+                                failures,
                                 done.cause().getMessage());
-            } else if (again) {
+                return;
+            }
+            failures = 0;
+            // Each step anew and not one chain of futures, which would keep a day of them in memory.
+            if (done.result() || again) {
+                ranges = Math.min(RANGES, 2 * ranges);
                 look();
             }
         });
@@ -123,13 +159,16 @@ public final class Consumer {
                         .mapEmpty();
     }
 
-    private Future<Void> follow() {
-        return database.query(Call.Lane.JOB, NEXT, Tuple.of(name)).compose(rows -> {
+    /** One step; whether there was something to take. */
+    private Future<Boolean> follow() {
+        Tuple next = Tuple.of(name, ranges, types, EVENTS_AT_ONCE);
+        return database.query(Call.Lane.JOB, NEXT, next).compose(rows -> {
             if (rows.size() == 0) {
-                return Future.succeededFuture();
+                return Future.succeededFuture(false);
             }
             Row range = rows.iterator().next();
-            return events(range).compose(entries -> apply(range, entries)).compose(v -> follow());
+            here = range.getLong("here");
+            return events(range).compose(entries -> apply(range, entries)).map(true);
         });
     }
 

@@ -19,7 +19,8 @@ public final class Ticker {
     private static final String FORGET_KEYS = """
             DELETE FROM kehu.idempotency WHERE ctid = ANY (ARRAY(
                 SELECT ctid FROM kehu.idempotency WHERE created_at < kehu.now() - make_interval(hours => $1)
-                LIMIT 1000 FOR UPDATE SKIP LOCKED))""";
+                LIMIT $2 FOR UPDATE SKIP LOCKED))""";
+    private static final int BATCH = 1_000;
     private static final String FORGET_REVOCATIONS =
             "DELETE FROM kehu.revocation WHERE at < kehu.now() - interval '2 hours'";
     private static final String ADD_MONTHS = "SELECT kehu.add_months(3)";
@@ -76,11 +77,17 @@ public final class Ticker {
                 });
     }
 
-    private void keepHouse() {
-        database.query(Call.Lane.JOB, FORGET_KEYS, Tuple.of(idempotencyHours))
+    Future<?> keepHouse() {
+        return forgetKeys()
                 .compose(v -> database.query(Call.Lane.JOB, FORGET_REVOCATIONS, Tuple.tuple()))
                 .compose(v -> database.query(Call.Lane.JOB, ADD_MONTHS, Tuple.tuple()))
                 .onFailure(e -> LOG.warn("housekeeping was put off: {}", e.getMessage()));
+    }
+
+    /** Until none is old: where more are written than one batch each time, there would be ever more of them. */
+    private Future<?> forgetKeys() {
+        return database.query(Call.Lane.JOB, FORGET_KEYS, Tuple.of(idempotencyHours, BATCH))
+                .compose(rows -> rows.rowCount() < BATCH ? Future.succeededFuture() : forgetKeys());
     }
 
     public void stop() {

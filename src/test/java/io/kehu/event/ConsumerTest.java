@@ -14,6 +14,7 @@ import io.vertx.core.Vertx;
 import io.vertx.sqlclient.Tuple;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -150,5 +151,43 @@ class ConsumerTest {
         consumer.stop();
         assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'consume-audited'"))
                 .isPositive();
+    }
+
+    @Test
+    void oneThatIsFarBehindTakesManyRangesAtOnceButFewEventsOfThem() {
+        UUID branch = openAndRename(0);
+        for (int version = 1; version <= 60; version++) {
+            administrator
+                    .patch("/v1/branches/" + branch, "\"" + version + "\"", "{\"name\": \"改名" + version + "\"}")
+                    .is(200);
+            kehu.sql("SELECT kehu.close_range()");
+        }
+        Consumer consumer = follow("behind", new AtomicInteger());
+        await().atMost(20, TimeUnit.SECONDS)
+                .untilAsserted(() -> assertThat(effects("behind")).contains(branch + ":61"));
+        consumer.stop();
+        List<String> effects = effects("behind");
+        assertThat(effects).doesNotHaveDuplicates();
+        assertThat(effects.stream().filter(effect -> effect.startsWith(branch.toString())))
+                .hasSize(61)
+                .isSortedAccordingTo(
+                        Comparator.comparing(effect -> Integer.parseInt(effect.substring(effect.indexOf(':') + 1))));
+        long steps = kehu.<Long>value("SELECT count(*) FROM kehu.audit WHERE operation = 'consume-behind'");
+        assertThat(steps).isLessThan(effects.size() / 4);
+        assertThat(kehu.<Long>value("""
+                SELECT max(n) FROM (SELECT count(*) AS n FROM kehu.effect WHERE consumer = 'behind' GROUP BY xmin::text) steps""")).isLessThanOrEqualTo(50);
+    }
+
+    /** More may be written between two looks than are forgotten at a time. */
+    @Test
+    void noKeyOfACommandIsKeptTooLongHoweverManyThereAre() {
+        kehu.sql("""
+                INSERT INTO kehu.idempotency (principal, operation, key, body_hash, created_at)
+                SELECT uuidv7(), 'old', g::text, '\\x00', kehu.now() - interval '25 hours' FROM generate_series(1, 2500) g""");
+        Ticker ticker = new Ticker(vertx, database, 1_000, 24);
+        TestKehu.await(ticker.keepHouse());
+        ticker.stop();
+        assertThat(kehu.<Long>value("SELECT count(*) FROM kehu.idempotency WHERE operation = 'old'"))
+                .isZero();
     }
 }

@@ -83,11 +83,12 @@ final class DuplicateStore {
         String customer = call.text("customerId");
         if (customer != null) {
             String id = where.bind(UUID.fromString(customer));
-            sql.append(" AND (d.a_id = ")
+            // As a list of ids: the planner would else walk through the pairs of everybody, in the order of the list.
+            sql.append(" AND d.id = ANY (ARRAY(SELECT o.id FROM customer.duplicate o WHERE o.a_id = ")
                     .append(id)
-                    .append(" OR d.b_id = ")
+                    .append(" UNION ALL SELECT o.id FROM customer.duplicate o WHERE o.b_id = ")
                     .append(id)
-                    .append(')');
+                    .append("))");
         }
         if (!page.after().isEmpty()) {
             String score = where.bind(new BigDecimal(page.after().get(0)));

@@ -30,15 +30,19 @@ final class EntryStore {
     /** A number that more customers have (a company's, a made-up one) says little, and opening them all would take long. */
     private static final int MAX_OPENED = 50;
 
-    /** One look after the other, so that the planner reads no table for many looks; each with an end. */
+    /**
+     * One look after the other, so that the planner reads no table for many looks; each with an end, before the names are compared:
+     * a birth date that thousands share is made up, and of those only the newest are looked at.
+     */
     private static final String LOOKS = """
             SELECT e.n, f.seq FROM unnest(%1$s::int[], %2$s::bytea[]) AS e(n, value)
             CROSS JOIN LATERAL (SELECT b.seq FROM customer.blind b WHERE b.kind IN ('phone', 'email') AND b.value = e.value
                                 ORDER BY b.seq DESC LIMIT 1000) f
             UNION
             SELECT e.n, f.seq FROM unnest(%3$s::int[], %4$s::date[], %5$s::text[]) AS e(n, born, tokens)
-            CROSS JOIN LATERAL (SELECT m.seq FROM customer.customer m WHERE m.deleted_at IS NULL AND m.birth_date = e.born
-                                AND m.tokens && e.tokens::int4[] LIMIT 1000) f""";
+            CROSS JOIN LATERAL (SELECT m.seq, m.tokens FROM customer.customer m WHERE m.deleted_at IS NULL AND m.birth_date = e.born
+                                ORDER BY m.seq DESC LIMIT 1000) f
+            WHERE f.tokens && e.tokens::int4[]""";
 
     private static final String ALIKE = "SELECT " + CustomerStore.COLUMNS + """
             , s.personal, k.epoch, k.wrapped, c.n

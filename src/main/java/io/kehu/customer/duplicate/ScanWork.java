@@ -45,7 +45,7 @@ final class ScanWork {
     /**
      * The bounds.
      *
-     * @param chunkRows customers whose keys are computed in one transaction
+     * @param chunkRows customers whose keys are computed in one transaction, and pairs kept in one
      * @param blockMax a key that more share says nothing and is left out
      * @param bucketRows customers for each part that the keys are taken in
      */
@@ -223,7 +223,7 @@ final class ScanWork {
                 return run.move(Json.object(), new JobRun.Progress(0, 0, 0, 0L)).map(true);
             }
             return store.shared(run.call(), full, at.path("number").longValue(), parts - 1L, part, bounds.blockMax)
-                    .compose(rows -> weighed(run, rows))
+                    .compose(rows -> weighed(run, at, rows))
                     .compose(found -> kept(run, at, found));
         });
     }
@@ -246,8 +246,34 @@ final class ScanWork {
                 .map(true);
     }
 
-    /** Slice by slice: customers are opened, compared and forgotten. */
-    private Future<Found> weighed(JobRun run, RowSet<Row> groups) {
+    /** Without moving on: whoever takes over weighs the part again, and finds these kept. */
+    private Future<Void> keptMeanwhile(JobRun run, ObjectNode at, Found found) {
+        if (found.pairs.size() < bounds.chunkRows) {
+            return Future.succeededFuture();
+        }
+        Iterator<ScanStore.Pair> left = List.copyOf(found.pairs.values()).iterator();
+        found.pairs.clear();
+        Promise<Void> done = Promise.promise();
+        loop(
+                () -> {
+                    List<ScanStore.Pair> some = new ArrayList<>();
+                    while (left.hasNext() && some.size() < bounds.chunkRows) {
+                        some.add(left.next());
+                    }
+                    return run.chunk(tx -> store.put(tx, some)
+                                    .map(n -> new JobRun.Step(
+                                            said(run, "scan.pairsWeighed", n), at, new JobRun.Progress(0, n, 0, null))))
+                            .map(v -> left.hasNext());
+                },
+                done);
+        return done.future();
+    }
+
+    /**
+     * Slice by slice: customers are opened, compared and forgotten, and pairs kept when there are as many as one transaction may
+     * have. Where everybody is entered fifty times there are half a million in one part.
+     */
+    private Future<Found> weighed(JobRun run, ObjectNode at, RowSet<Row> groups) {
         Found found = new Found();
         Iterator<Row> left = groups.iterator();
         Set<Two> looked = new HashSet<>();
@@ -261,7 +287,9 @@ final class ScanWork {
                     }
                     return pairs.isEmpty()
                             ? Future.succeededFuture(left.hasNext())
-                            : weigh(run, pairs, seqs, found).map(v -> left.hasNext());
+                            : weigh(run, pairs, seqs, found)
+                                    .compose(v -> keptMeanwhile(run, at, found))
+                                    .map(v -> left.hasNext());
                 },
                 done);
         return done.future().map(found);

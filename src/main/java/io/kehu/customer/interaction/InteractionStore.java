@@ -31,6 +31,10 @@ final class InteractionStore {
             LEFT JOIN kehu.data_key k ON k.subject_id = i.customer_id
             """;
     private static final String NOW = "LEFT JOIN customer.interaction_revision r ON r.id = i.id\n";
+    /** A page of each side, in the order of the index: what lies behind it is not read, however much it is. */
+    private static final String OF_SIDES = """
+            FROM customer.sides(%s) side(id) CROSS JOIN LATERAL (SELECT i.* FROM customer.interaction i %s) i""";
+
     private static final String PLACE = "JOIN customer.customer c ON c.id = customer.root(i.customer_id)\n";
 
     private static final String ADD = "SELECT customer.add_interaction($1, $2, $3, $4, $5, $6, $7, $8, $9) AS id";
@@ -74,7 +78,7 @@ final class InteractionStore {
 
     /** @param customer the record that stands for all its sides, in scope */
     Future<RowSet<Row>> list(Call call, UUID customer, Page page) {
-        Where where = Where.ofAll().and("i.customer_id IN (SELECT customer.sides(?))", customer);
+        Where where = Where.ofAll().and("i.customer_id = side.id");
         List<String> channels = call.list("channel");
         if (!channels.isEmpty()) {
             where.and("i.channel = ANY(?)", (Object) channels.toArray(String[]::new));
@@ -90,8 +94,10 @@ final class InteractionStore {
                     OffsetDateTime.parse(page.after().get(0)),
                     UUID.fromString(page.after().get(1)));
         }
-        String sql = READ + NOW + where.sql() + " ORDER BY i.at DESC, i.id DESC LIMIT " + where.bind(page.fetch());
-        return database.query(call, sql, where.values());
+        String newest = " ORDER BY i.at DESC, i.id DESC LIMIT " + where.bind(page.fetch());
+        String sql = READ.replace(
+                "FROM customer.interaction i", OF_SIDES.formatted(where.bind(customer), where.sql() + newest));
+        return database.query(call, sql + NOW + newest, where.values());
     }
 
     private static @Nullable OffsetDateTime instant(Call call, String name) {

@@ -29,7 +29,16 @@ import org.jspecify.annotations.Nullable;
 /** SQL over the views that say what there is about a customer. */
 final class PersonalStore {
     private static final String CLASS = "C2";
-    private static final int PAGE = 200;
+    private static final int PAGE = 5_000;
+    /** Of the rows of a page in memory, where it is more than one row. */
+    private static final int BYTES = 1_000_000;
+    /** As many rows of a page as are not too long together. Each page sorts all that is left, so of short rows there are many in one. */
+    private static final String PIECE = """
+            SELECT * FROM (
+                SELECT p.*, count(*) OVER () AS read, row_number() OVER w AS place,
+                       sum(octet_length(p.item) + coalesce(octet_length(p.sealed), 0)) OVER w AS bytes
+                FROM (%s) p WINDOW w AS (ORDER BY p.at, p.id, p.customer_id ROWS UNBOUNDED PRECEDING)) q
+            WHERE q.bytes <= %d OR q.place = 1 ORDER BY q.at, q.id, q.customer_id""";
     /** What the bank thinks of somebody, and the names of its staff, are not for himself. */
     private static final Set<String> NOT_HIS =
             Set.of("tier", "lifecycle", "risk", "annualIncome", "assets", "liabilities", "managerId", "staffId");
@@ -156,7 +165,7 @@ final class PersonalStore {
 
         private Future<RowSet<Row>> page(Section section) {
             boolean sealed = section.view.startsWith("personal_");
-            String sql = "SELECT v.customer_id, v.at, v.id, coalesce(v.item, '{}')::text AS item, "
+            String rows = "SELECT v.customer_id, v.at, v.id, coalesce(v.item, '{}')::text AS item, "
                     + (sealed ? "v.sealed, v.sealed_for" : "NULL::bytea AS sealed, NULL::text AS sealed_for")
                     + " FROM customer." + section.view + " v WHERE v.customer_id = ANY($1)"
                     + (last == null ? "" : " AND (v.at, v.id, v.customer_id) > ($2, $3, $4)")
@@ -167,7 +176,7 @@ final class PersonalStore {
                         .addUUID(last.getUUID("id"))
                         .addUUID(last.getUUID("customer_id"));
             }
-            return database.query(call, sql, values);
+            return database.query(call, PIECE.formatted(rows, BYTES), values);
         }
 
         private Buffer items(RowSet<Row> rows, boolean follows) {
@@ -178,7 +187,8 @@ final class PersonalStore {
                 more = true;
                 last = row;
             }
-            if (rows.size() < PAGE) {
+            long read = rows.size() == 0 ? 0 : rows.iterator().next().getLong("read");
+            if (read == rows.size() && read < PAGE) {
                 now = null;
                 text.appendString("]");
             }

@@ -94,10 +94,11 @@ final class PullStore {
                 WHERE connector_id = $1 AND fence = $2 AND state = 'running' RETURNING connector_id)
             UPDATE customer.pull_run r SET outcome = 'failed', ended_at = kehu.now(), error_code = $4, error_args = $5
             WHERE r.id = $7 AND r.outcome = 'running'""";
+    private static final int BATCH = 1_000;
     private static final String FORGET = """
             WITH old AS (
                 SELECT d.connector_id, d.id FROM customer.delivery d
-                WHERE d.at < kehu.now() - $1::int * interval '1 day' ORDER BY d.at LIMIT 1000),
+                WHERE d.at < kehu.now() - $1::int * interval '1 day' ORDER BY d.at LIMIT $2),
             errors AS (
                 DELETE FROM customer.delivery_error e USING old WHERE e.connector_id = old.connector_id AND e.delivery_id = old.id),
             runs AS (
@@ -272,7 +273,9 @@ final class PullStore {
                         .addInteger(uncounted));
     }
 
+    /** In batches until none is old: a busy source delivers more between two looks than one batch. */
     Future<Void> forget(int days) {
-        return database.query(Call.Lane.JOB, FORGET, Tuple.of(days)).mapEmpty();
+        return database.query(Call.Lane.JOB, FORGET, Tuple.of(days, BATCH))
+                .compose(gone -> gone.rowCount() < BATCH ? Future.succeededFuture() : forget(days));
     }
 }

@@ -110,24 +110,31 @@ final class SegmentFollowStore {
 
     /**
      * Some segments about some customers: who comes and who goes. $1 the customers, $2 the segments, whose filters follow. The
-     * customers are read once for all of them, and what a statement costs by itself is shared.
+     * customers are read once for all of them, and what a statement costs by itself is shared. Who belongs already is read before,
+     * so that those who stay, often nearly all, are tried no second time.
      */
     private static final String APPLY = """
             WITH asked AS MATERIALIZED (SELECT * FROM customer.customer WHERE id = ANY ($1) AND deleted_at IS NULL),
             fits AS MATERIALIZED (%s),
+            has AS MATERIALIZED (
+                SELECT m.ctid AS place, m.segment_id, m.customer_id FROM customer.segment_member m
+                WHERE m.segment_id = ANY ($2) AND m.customer_id = ANY ($1)),
             gone AS (
-                DELETE FROM customer.segment_member m WHERE m.segment_id = ANY ($2) AND m.customer_id = ANY ($1)
-                    AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id AND f.place = array_position($2, m.segment_id))
-                RETURNING m.segment_id, m.customer_id),
+                DELETE FROM customer.segment_member WHERE ctid = ANY (ARRAY(
+                    SELECT h.place FROM has h
+                    WHERE NOT EXISTS (SELECT FROM fits f WHERE f.id = h.customer_id AND f.segment_id = h.segment_id)))
+                RETURNING segment_id, customer_id),
             come AS (
                 INSERT INTO customer.segment_member (segment_id, customer_id, since)
-                SELECT ($2)[f.place], f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING RETURNING segment_id, customer_id)
+                SELECT f.segment_id, f.id, (SELECT kehu.now()) FROM fits f
+                WHERE NOT EXISTS (SELECT FROM has h WHERE h.customer_id = f.id AND h.segment_id = f.segment_id)
+                ON CONFLICT DO NOTHING RETURNING segment_id, customer_id)
             SELECT true AS entered, m.segment_id, c.id, c.branch_id, c.manager_id FROM come m JOIN asked c ON c.id = m.customer_id
             UNION ALL
             SELECT false, m.segment_id, c.id, c.branch_id, c.manager_id
             FROM gone m JOIN customer.customer c ON c.id = m.customer_id""";
 
-    private static final String FITS = "SELECT %d AS place, c.id FROM asked c WHERE %s";
+    private static final String FITS = "SELECT ($2::uuid[])[%d] AS segment_id, c.id FROM asked c WHERE %s";
     /** One segment about all between two ids. $1 the segment, $2 the id before the first, $3 the last. */
     private static final String REBUILD = """
             WITH fits AS MATERIALIZED (SELECT c.id FROM customer.customer c %s),
@@ -135,7 +142,7 @@ final class SegmentFollowStore {
                 DELETE FROM customer.segment_member m WHERE m.segment_id = $1 AND m.customer_id > $2 AND m.customer_id <= $3
                     AND NOT EXISTS (SELECT FROM fits f WHERE f.id = m.customer_id))
             INSERT INTO customer.segment_member (segment_id, customer_id, since)
-            SELECT $1, f.id, kehu.now() FROM fits f ON CONFLICT DO NOTHING""";
+            SELECT $1, f.id, (SELECT kehu.now()) FROM fits f ON CONFLICT DO NOTHING""";
     /** Where nobody has crossed a bound nothing is written, and the next look begins where this one did. */
     private static final String CROSSED = """
             WITH noted AS (

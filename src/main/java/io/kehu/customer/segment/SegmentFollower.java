@@ -62,10 +62,11 @@ final class SegmentFollower {
      *
      * @param pollMillis between two looks when nothing waits but something was written; four times that where nothing was
      * @param batch changes of one transaction
+     * @param answers changes of one transaction times live segments: each may be an event
      * @param rebuildAbove changes that may wait; more = all segments are rebuilt
      * @param rebuildRows customers asked at a time where asking all at once took too long
      */
-    record Options(int pollMillis, int batch, int rebuildAbove, int rebuildRows) {}
+    record Options(int pollMillis, int batch, int answers, int rebuildAbove, int rebuildRows) {}
 
     SegmentFollower(Database database, Clock clock, ZoneId zone, Options options) {
         this.database = database;
@@ -162,26 +163,33 @@ final class SegmentFollower {
 
     private Future<?> batch(Tx tx) {
         Moment now = moment();
-        return store.take(tx, options.batch)
-                .compose(changed -> {
-                    Set<String> everybodys = changed.remove(SegmentFollowStore.EVERYBODY);
-                    return (everybodys == null ? Future.succeededFuture() : store.behind(tx, everybodys)).map(changed);
-                })
-                .compose(changed -> store.live(tx).compose(segments -> {
-                    Set<String> columns = new HashSet<>();
-                    changed.values().forEach(columns::addAll);
-                    // An empty set stands for all columns.
-                    boolean all = changed.containsValue(Set.<String>of());
-                    List<Followed> concerned = segments.stream()
-                            .filter(segment -> all || !Collections.disjoint(columns, segment.reads()))
-                            .toList();
-                    Future<?> done = Future.succeededFuture();
-                    for (int from = 0; from < concerned.size() && !changed.isEmpty(); from += AT_ONCE) {
-                        List<Followed> some = concerned.subList(from, Math.min(concerned.size(), from + AT_ONCE));
-                        done = done.compose(v -> apply(tx, some, changed.keySet(), now));
-                    }
-                    return done;
-                }));
+        return store.live(tx)
+                .compose(segments -> store.take(tx, atOnce(segments.size()))
+                        .compose(changed -> {
+                            Set<String> everybodys = changed.remove(SegmentFollowStore.EVERYBODY);
+                            return (everybodys == null ? Future.succeededFuture() : store.behind(tx, everybodys))
+                                    .map(changed);
+                        })
+                        .compose(changed -> {
+                            Set<String> columns = new HashSet<>();
+                            changed.values().forEach(columns::addAll);
+                            // An empty set stands for all columns.
+                            boolean all = changed.containsValue(Set.<String>of());
+                            List<Followed> concerned = segments.stream()
+                                    .filter(segment -> all || !Collections.disjoint(columns, segment.reads()))
+                                    .toList();
+                            Future<?> done = Future.succeededFuture();
+                            for (int from = 0; from < concerned.size() && !changed.isEmpty(); from += AT_ONCE) {
+                                List<Followed> some =
+                                        concerned.subList(from, Math.min(concerned.size(), from + AT_ONCE));
+                                done = done.compose(v -> apply(tx, some, changed.keySet(), now));
+                            }
+                            return done;
+                        }));
+    }
+
+    private int atOnce(int segments) {
+        return Math.min(options.batch, Math.max(1, options.answers / Math.max(1, segments)));
     }
 
     private Future<?> apply(Tx tx, List<Followed> segments, Set<UUID> customers, Moment now) {

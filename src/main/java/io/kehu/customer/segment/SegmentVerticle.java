@@ -19,6 +19,7 @@ public final class SegmentVerticle implements Domain {
                         new SegmentFollower.Options(
                                 kernel.number("segments.pollMillis"),
                                 kernel.number("segments.batch"),
+                                kernel.number("segments.answers"),
                                 kernel.number("segments.rebuildAbove"),
                                 kernel.number("segments.rebuildRows")))
                 .start(kernel);

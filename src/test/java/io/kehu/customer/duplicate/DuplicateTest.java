@@ -47,7 +47,7 @@ class DuplicateTest {
 
     @BeforeAll
     static void start() {
-        kehu = TestKehu.start(Map.of("KEHU_JOBS_POLL_MILLIS", "100"));
+        kehu = TestKehu.start(Map.of("KEHU_JOBS_POLL_MILLIS", "100", "KEHU_JOBS_CHUNK_ROWS", "100"));
         north = kehu.branch(kehu.headOffice(), "NORTH");
         south = kehu.branch(kehu.headOffice(), "SOUTH");
         kehu.branch(kehu.headOffice(), "DATASET1");
@@ -118,6 +118,19 @@ class DuplicateTest {
         queued(marketing, elsewhere, 2);
         assertThat(pairs(headSouth, "")).isEmpty();
         assertThat(pairsOf(headNorth, one, "open")).isEmpty();
+    }
+
+    /** Such a date is made up; to look through all who have it would take each entry the longer the more there are. */
+    @Test
+    void aBirthDateThatAThousandCustomersShareSaysNothingOfWhoCameBeforeThem() {
+        String fields = "\"name\": \"令狐未央\", \"birthDate\": \"1900-01-01\"";
+        create(managerNorth, fields).is(201);
+        create(managerNorth, fields).is(409, "customer.possibleDuplicate");
+        kehu.sql("""
+                INSERT INTO customer.customer (id, kind, branch_id, lifecycle, tier, birth_date)
+                SELECT uuidv7(), 'person', ?, 'prospect', 'mass', '1900-01-01' FROM generate_series(1, 1000)""", north);
+        create(managerNorth, fields).is(201);
+        create(managerNorth, fields).is(409, "customer.possibleDuplicate");
     }
 
     @Test
@@ -288,8 +301,34 @@ class DuplicateTest {
         assertThat(pairs(headSouth, "")).isEmpty();
         assertThat(kehu.sql("SELECT id FROM customer.overview_duplicates WHERE customer_id = ?", UUID.fromString(one)))
                 .hasSize(2);
+        // Each of the two sees the other, whichever of them comes first in the pair.
+        for (var ends : Map.of(one, other, other, one).entrySet()) {
+            JsonNode section = headNorth
+                    .get("/v1/customers/" + ends.getKey() + "/overview")
+                    .is(200)
+                    .at("/sections/duplicates");
+            assertThat(section.at("/count").asText()).isEqualTo("1");
+            assertThat(section.at("/items/0/item").toString()).contains(ends.getValue());
+        }
         assertThat((String) kehu.value("SELECT string_agg(reasons::text, '') FROM customer.duplicate"))
                 .doesNotContain("欧阳", "1971");
+    }
+
+    @Test
+    void ofManyWhoAreAllAlikeEveryPairIsKeptThoughNoTransactionKeepsThemAll() {
+        Caller head = kehu.signIn(kehu.staff(kehu.branch(kehu.headOffice(), "ALIKE"), "branch-head"));
+        List<String> entered = new ArrayList<>();
+        for (int i = 0; i < 15; i++) {
+            entered.add(enter(head, "公孙无忌", "\"birthDate\": \"1966-06-16\""));
+        }
+        String ids = "{" + String.join(",", entered) + "}";
+        settled();
+        String kept = "FROM customer.duplicate WHERE a_id = ANY (?::uuid[]) AND b_id = ANY (?::uuid[])";
+        kehu.sql("DELETE " + kept, ids, ids);
+        scan("{\"full\": true}");
+        assertThat(kehu.<Long>value("SELECT count(*) " + kept, ids, ids)).isEqualTo(15 * 14 / 2);
+        assertThat(kehu.<Long>value("""
+                SELECT max((payload ->> 'rows')::int)::bigint FROM kehu.event WHERE type = 'scan.pairsWeighed'""")).isLessThanOrEqualTo(100);
     }
 
     @Test

@@ -39,7 +39,7 @@ class SegmentRebuildTest {
     static void aSlowBank() {
         kehu = TestKehu.start(Map.of(
                 "KEHU_SEGMENTS_POLL_MILLIS", "20",
-                "KEHU_SEGMENTS_BATCH", Integer.toString(ROWS), // no more than may come in one statement
+                "KEHU_SEGMENTS_ANSWERS", Integer.toString(ROWS), // no more than may come in one statement
                 "KEHU_SEGMENTS_REBUILD_ROWS", Integer.toString(4 * ROWS)));
         kehu.sql("""
                 CREATE FUNCTION customer.begin_slowly() RETURNS trigger LANGUAGE plpgsql AS $$

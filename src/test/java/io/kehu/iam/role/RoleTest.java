@@ -330,6 +330,16 @@ class RoleTest {
         kehu.staff(bank.pudong, one, third);
         refused = permit(third, "branch:read", "customer:import").is(409, "duty.conflict");
         assertThat(refused.at("/detail").asText()).contains("2 members");
+        // And by a third person, who holds one of the two for a while.
+        UUID helper = kehu.staff(bank.pudong, third);
+        String gift = administrator
+                .post("/v1/grants", """
+                {"staffId": "%s", "permissions": ["parameter:manage"], "endsAt": "%s", "reason": "代班"}""".formatted(helper, bank.in(60)))
+                .is(201)
+                .header("Location");
+        refused = permit(third, "branch:read", "customer:import").is(409, "duty.conflict");
+        assertThat(refused.at("/detail").asText()).contains("3 members");
+        administrator.post(gift + "/end", null).is(200);
         // For a while.
         administrator.post("/v1/grants", """
                 {"staffId": "%s", "permissions": ["customer:import"], "endsAt": "%s", "reason": "代班"}""".formatted(person, bank.in(60))).is(409, "duty.conflict");
