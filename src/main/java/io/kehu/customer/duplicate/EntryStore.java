@@ -32,7 +32,8 @@ final class EntryStore {
 
     /**
      * One look after the other, so that the planner reads no table for many looks; each with an end, before the names are compared:
-     * a birth date that thousands share is made up, and of those only the newest are looked at.
+     * of a birth date that more share (a made-up one; in a bank of a hundred million some 3,500 share a true one) only the newest are
+     * looked at.
      */
     private static final String LOOKS = """
             SELECT e.n, f.seq FROM unnest(%1$s::int[], %2$s::bytea[]) AS e(n, value)
@@ -41,7 +42,7 @@ final class EntryStore {
             UNION
             SELECT e.n, f.seq FROM unnest(%3$s::int[], %4$s::date[], %5$s::text[]) AS e(n, born, tokens)
             CROSS JOIN LATERAL (SELECT m.seq, m.tokens FROM customer.customer m WHERE m.deleted_at IS NULL AND m.birth_date = e.born
-                                ORDER BY m.seq DESC LIMIT 1000) f
+                                ORDER BY m.seq DESC LIMIT 5000) f
             WHERE f.tokens && e.tokens::int4[]""";
 
     private static final String ALIKE = "SELECT " + CustomerStore.COLUMNS + """

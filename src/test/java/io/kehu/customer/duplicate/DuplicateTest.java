@@ -122,13 +122,13 @@ class DuplicateTest {
 
     /** Such a date is made up; to look through all who have it would take each entry the longer the more there are. */
     @Test
-    void aBirthDateThatAThousandCustomersShareSaysNothingOfWhoCameBeforeThem() {
+    void aBirthDateThatFiveThousandShareSaysNothingOfWhoCameBeforeThem() {
         String fields = "\"name\": \"令狐未央\", \"birthDate\": \"1900-01-01\"";
         create(managerNorth, fields).is(201);
         create(managerNorth, fields).is(409, "customer.possibleDuplicate");
         kehu.sql("""
                 INSERT INTO customer.customer (id, kind, branch_id, lifecycle, tier, birth_date)
-                SELECT uuidv7(), 'person', ?, 'prospect', 'mass', '1900-01-01' FROM generate_series(1, 1000)""", north);
+                SELECT uuidv7(), 'person', ?, 'prospect', 'mass', '1900-01-01' FROM generate_series(1, 5000)""", north);
         create(managerNorth, fields).is(201);
         create(managerNorth, fields).is(409, "customer.possibleDuplicate");
     }
