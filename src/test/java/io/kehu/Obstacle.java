@@ -13,9 +13,11 @@ import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
-/** Something in the database that is held, so that whoever wants it waits there, and is cancelled while he waits. */
+/** Something in the database that is held, so that whoever wants it waits there, and is cancelled or loses his connection meanwhile. */
 public final class Obstacle implements AutoCloseable {
     private static final Duration SOON = Duration.ofSeconds(10);
+    private static final String CANCEL = "pg_cancel_backend(pid)";
+    private static final String TERMINATE = "pg_terminate_backend(pid)";
 
     private final Connection holder;
     private final Connection superuser;
@@ -40,25 +42,34 @@ public final class Obstacle implements AutoCloseable {
         await().atMost(SOON)
                 .pollDelay(Duration.ZERO)
                 .pollInterval(Duration.ofMillis(5))
-                .until(() -> cancelled(statement) > 0);
+                .until(() -> hit(CANCEL, statement) > 0);
     }
 
     /** What came of something whose statements were cancelled whenever they waited. */
     public <T> T cancelled(String statement, Supplier<T> asked) {
+        return hit(CANCEL, statement, asked);
+    }
+
+    /** What came of something whose connections were ended whenever they waited. */
+    public <T> T ended(String statement, Supplier<T> asked) {
+        return hit(TERMINATE, statement, asked);
+    }
+
+    private <T> T hit(String deed, String statement, Supplier<T> asked) {
         CompletableFuture<T> answer = CompletableFuture.supplyAsync(asked);
         await().atMost(SOON)
                 .pollDelay(Duration.ZERO)
                 .pollInterval(Duration.ofMillis(5))
                 .until(() -> {
-                    cancelled(statement);
+                    hit(deed, statement);
                     return answer.isDone();
                 });
         return answer.join();
     }
 
-    private long cancelled(String statement) throws SQLException {
-        try (PreparedStatement sql = superuser.prepareStatement("""
-                SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) FROM pg_stat_activity
+    private long hit(String deed, String statement) throws SQLException {
+        try (PreparedStatement sql = superuser.prepareStatement("SELECT count(*) FILTER (WHERE " + deed + """
+                ) FROM pg_stat_activity
                 WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
                     AND starts_with(ltrim(query), ?)""")) {
             sql.setString(1, statement);

@@ -3,6 +3,7 @@ package io.kehu.fault;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.kehu.Obstacle;
 import io.kehu.TestKehu;
 import io.kehu.TestKehu.Answer;
 import io.kehu.TestKehu.Caller;
@@ -101,10 +102,7 @@ class StormTest {
     }
 
     @Test
-    void whatClientsEnterOverConnectionsThatEndIsThereOnceAndNothingIsPrintedPastTheLog() throws Exception {
-        PrintStream usual = System.err;
-        ByteArrayOutputStream printed = new ByteArrayOutputStream();
-        System.setErr(new PrintStream(printed, true, StandardCharsets.UTF_8));
+    void whatClientsEnterOverConnectionsThatEndIsThereOnce() throws Exception {
         try (Clients clients = new Clients(kehu, operator, 4, () -> List.of(kehu.port()))) {
             try (Storm storm = new Storm(kehu, Storm.Kind.TERMINATE)) {
                 clients.awaitMore(1, SOON);
@@ -113,10 +111,23 @@ class StormTest {
             }
             clients.finish().everythingIsThereOnce();
             System.out.println(clients);
+        }
+    }
+
+    @Test
+    void ofAConnectionThatEndsUnderAWriteNothingIsPrintedPastTheLog() throws Exception {
+        String path = begun(head, "/v1/customers", "{\"kind\": \"person\", \"name\": \"断线\"}");
+        String etag = head.get(path).is(200).etag();
+        PrintStream usual = System.err;
+        ByteArrayOutputStream printed = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(printed, true, StandardCharsets.UTF_8));
+        try (Obstacle held = new Obstacle(kehu, "LOCK TABLE customer.customer IN SHARE MODE")) {
+            held.ended("", () -> head.patch(path, etag, "{\"name\": \"接上\"}")).is(503, "server.unavailable");
         } finally {
             System.setErr(usual);
         }
         assertThat(printed.toString(StandardCharsets.UTF_8)).isEmpty();
+        head.patch(path, etag, "{\"name\": \"接上\"}").is(200);
     }
 
     @Test
