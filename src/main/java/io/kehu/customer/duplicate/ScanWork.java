@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One scan, in steps that each leave a position behind: computes the keys of everybody, or of whoever has changed; gathers,
@@ -239,11 +240,13 @@ final class ScanWork {
         long customers = at.path("customers").longValue();
         long done = customers
                 + customers * at.path("part").intValue() / at.path("parts").intValue();
-        List<ScanStore.Pair> pairs = List.copyOf(found.pairs.values());
+        return put(run, at, List.copyOf(found.pairs.values()), done).map(true);
+    }
+
+    /** One transaction; where no units are given the job is no further than before. */
+    private Future<?> put(JobRun run, ObjectNode at, List<ScanStore.Pair> pairs, @Nullable Long units) {
         return run.chunk(tx -> store.put(tx, pairs)
-                        .map(n -> new JobRun.Step(
-                                said(run, "scan.pairsWeighed", n), at, new JobRun.Progress(0, n, 0, done))))
-                .map(true);
+                .map(n -> new JobRun.Step(said(run, "scan.pairsWeighed", n), at, new JobRun.Progress(0, n, 0, units))));
     }
 
     /** Without moving on: whoever takes over weighs the part again, and finds these kept. */
@@ -260,10 +263,7 @@ final class ScanWork {
                     while (left.hasNext() && some.size() < bounds.chunkRows) {
                         some.add(left.next());
                     }
-                    return run.chunk(tx -> store.put(tx, some)
-                                    .map(n -> new JobRun.Step(
-                                            said(run, "scan.pairsWeighed", n), at, new JobRun.Progress(0, n, 0, null))))
-                            .map(v -> left.hasNext());
+                    return put(run, at, some, null).map(v -> left.hasNext());
                 },
                 done);
         return done.future();
