@@ -33,6 +33,7 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -210,6 +211,36 @@ public final class TestKehu implements AutoCloseable {
     @SuppressWarnings("unchecked")
     private static <T> T valueOf(List<Map<String, Object>> rows) {
         return (T) rows.get(0).values().iterator().next();
+    }
+
+    /** A change of enrolled tables as through a door that leaves no audit row; what was noted for one is in {@code kehu.changes}. */
+    public <T> T throughADoor(Supplier<T> change) {
+        sql(
+                "SELECT set_config('kehu.audit_id', ?, false), set_config('kehu.bulk', 'off', false),"
+                        + " set_config('kehu.changes', '', false), set_config('kehu.changes_aside', '0', false)",
+                UUID.randomUUID().toString());
+        try {
+            return change.get();
+        } finally {
+            sql("SELECT set_config('kehu.audit_id', '', false)");
+        }
+    }
+
+    // Clock
+    // --------------------------------------------------------------------------------------------------------------
+
+    /** Sets the bank's clock ahead of the machine's by so many seconds. */
+    public void moveClock(long seconds) {
+        caller("administrator")
+                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
+                .is(200);
+    }
+
+    /** For limits that hold within a minute by the clock; the answer is how far that is ahead now, in seconds. */
+    public int aMinuteBegins() {
+        int ahead = 60 - this.<Integer>value("SELECT floor(extract(second FROM kehu.now()))::int");
+        moveClock(ahead);
+        return ahead;
     }
 
     // People

@@ -35,17 +35,9 @@ class WidenTest {
 
     /** As through a door; what it notes for the audit. */
     private static String changed(String statement, Object value) {
-        kehu.sql(
-                "SELECT set_config('kehu.audit_id', ?, false), set_config('kehu.bulk', 'off', false),"
-                        + " set_config('kehu.changes', '', false), set_config('kehu.changes_aside', '0', false)",
-                UUID.randomUUID().toString());
-        try {
-            return kehu.value(
-                    "WITH done AS (" + statement + " RETURNING 1) SELECT current_setting('kehu.changes') FROM done",
-                    value);
-        } finally {
-            kehu.sql("SELECT set_config('kehu.audit_id', '', false)");
-        }
+        return kehu.throughADoor(() -> kehu.value(
+                "WITH done AS (" + statement + " RETURNING 1) SELECT current_setting('kehu.changes') FROM done",
+                value));
     }
 
     @Test

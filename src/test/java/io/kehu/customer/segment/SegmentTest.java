@@ -297,9 +297,7 @@ class SegmentTest {
     }
 
     private static void clock(long seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
+        kehu.moveClock(seconds);
         signInAgain();
     }
 

@@ -57,14 +57,8 @@ class FieldSourcesTest {
         assertThat(last(there, null)).isEqualTo(there);
     }
 
-    /** As through a door. */
     private static void changed(String statement, Object... values) {
-        kehu.sql(
-                "SELECT set_config('kehu.audit_id', ?, false), set_config('kehu.bulk', 'off', false),"
-                        + " set_config('kehu.changes', '', false), set_config('kehu.changes_aside', '0', false)",
-                UUID.randomUUID().toString());
-        kehu.sql(statement, values);
-        kehu.sql("SELECT set_config('kehu.audit_id', '', false)");
+        kehu.throughADoor(() -> kehu.sql(statement, values));
     }
 
     /** The table as it was before V054, with its past, and what was told of it. */

@@ -47,13 +47,7 @@ class FactorTest {
 
     @AfterEach
     void setTheClockRight() {
-        moveClock(0);
-    }
-
-    private static void moveClock(long seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
+        kehu.moveClock(0);
     }
 
     /** Each step comes from an address of its own, so that no counter of one test is seen by another. */
@@ -275,7 +269,7 @@ class FactorTest {
         String waiting = TestFactors.challenge(kehu, person.id());
         second(waiting, "totp", code(kehu, secret, 1)).is(401, "auth.factorFailed");
         login(person).is(401, "auth.failed");
-        moveClock(61);
+        kehu.moveClock(61);
         second(challenge(person), "totp", code(kehu, secret, 0)).is(200);
     }
 
@@ -337,9 +331,9 @@ class FactorTest {
         kehu.sql("UPDATE iam.factor_code SET tries = 5 WHERE staff_id = ?", person.id());
         second(challenge(person), "sms", code).is(401, "auth.factorFailed");
         kehu.sql("UPDATE iam.factor_code SET tries = 4 WHERE staff_id = ?", person.id());
-        moveClock(301);
+        kehu.moveClock(301);
         second(challenge(person), "sms", code).is(401, "auth.factorFailed");
-        moveClock(0);
+        kehu.moveClock(0);
         second(challenge(person), "sms", code).is(200);
     }
 

@@ -64,17 +64,11 @@ class MemberTest {
 
     @AfterEach
     void setTheClockRight() {
-        moveClock(0);
+        kehu.moveClock(0);
     }
 
     private static Logger logger() {
         return (Logger) LoggerFactory.getLogger("io.kehu.outgoing.CodeChannel");
-    }
-
-    private static void moveClock(long seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
     }
 
     /** Each step comes from an address of its own, so that no counter of one test is seen by another. */
@@ -185,7 +179,7 @@ class MemberTest {
         }
         await().atMost(Duration.ofSeconds(5)).until(() -> CODES.containsKey(ids.get(2)));
         assertThat(ids.stream().filter(CODES::containsKey)).containsExactlyElementsOf(ids.subList(0, 3));
-        moveClock(3_601);
+        kehu.moveClock(3_601);
         String later = register(person.claim()).is(202).at("/registrationId").asText();
         await().atMost(Duration.ofSeconds(5)).until(() -> CODES.containsKey(later));
     }
@@ -199,9 +193,9 @@ class MemberTest {
         }
         confirm(confirmation(guessed, "111111", "guesser.one")).is(422, "member.codeInvalid");
         UUID late = registration(kehu, customer, "333333");
-        moveClock(601);
+        kehu.moveClock(601);
         confirm(confirmation(late, "333333", "guesser.two")).is(422, "member.codeInvalid");
-        moveClock(0);
+        kehu.moveClock(0);
         UUID good = registration(kehu, customer, "444444");
         confirm(confirmation(good, "444444", "guesser.two")).is(204);
         confirm(confirmation(good, "444444", "guesser.two")).is(422, "member.codeInvalid");
@@ -255,7 +249,7 @@ class MemberTest {
             answer.is(401, "auth.failed");
             assertThat(headers(answer)).isEqualTo(headers(answers.get(0)));
         });
-        moveClock(61);
+        kehu.moveClock(61);
         login(wrong, PASSWORD).is(200);
     }
 

@@ -45,13 +45,7 @@ class PartnerTest {
 
     @AfterEach
     void setTheClockRight() {
-        moveClock(0);
-    }
-
-    private static void moveClock(long seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
+        kehu.moveClock(0);
     }
 
     private static String draft(String more) {
@@ -224,7 +218,7 @@ class PartnerTest {
         answers.add(token(request(UUID.fromString(good.at("/clientId").asText()), "A".repeat(43))));
         answers.add(token(itsKey));
         answers.add(token(request(suspended, good.at("/clientSecret").asText())));
-        moveClock(Duration.ofDays(31).toSeconds());
+        kehu.moveClock(Duration.ofDays(31).toSeconds());
         answers.add(token(good));
         assertThat(answers).allSatisfy(answer -> {
             answer.is(401, "auth.failed");
@@ -259,7 +253,7 @@ class PartnerTest {
         token(fresh).is(200);
         aKey(partner);
         // What has expired takes no place.
-        moveClock(Duration.ofDays(31).toSeconds());
+        kehu.moveClock(Duration.ofDays(31).toSeconds());
         aKey(partner);
         assertThat(kehu.signIn(administrator.id).get("/v1/partners/" + partner).at("/keys"))
                 .hasSize(1);
@@ -437,7 +431,7 @@ class PartnerTest {
         token(request, "Dry-Run", "true").is(400, "request.noDryRun");
         Caller caller = caller(key);
         caller.get("/v1/partners/me").is(200);
-        moveClock(301);
+        kehu.moveClock(301);
         await().atMost(Duration.ofSeconds(5))
                 .until(() -> caller.get("/v1/partners/me").status() == 401);
         JsonNode left = kehu.anonymous()

@@ -126,11 +126,8 @@ class GuessingOnThreeNodesTest {
     }
 
     private void manyAccountsFromEverywhere() {
-        // The limit holds within a minute by the clock, so this begins with one, and 960 guesses before it.
-        double second = kehu.<Double>value("SELECT extract(second FROM kehu.now())::float8");
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + (60 - (int) second) + "}")
-                .is(200);
+        kehu.aMinuteBegins();
+        // 960 guesses before it.
         kehu.sql("INSERT INTO iam.attempt (kind, key, failures, last_at) VALUES ('all', '', 960, kehu.now())");
         guess(200, i -> login(i, "somebody." + i, "wrong", address(i)));
         assertThat(failures("all")).containsExactly(1_000);

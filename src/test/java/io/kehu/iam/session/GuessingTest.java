@@ -46,23 +46,10 @@ class GuessingTest {
         assertThat(kehu.<Long>value("SELECT sum(pending) FROM iam.attempt")).isZero();
     }
 
-    /** The limit of all holds within a minute by the clock; the answer is how far that is ahead now, in seconds. */
-    private static int aMinuteBegins(TestKehu kehu) {
-        int ahead = 60 - kehu.<Integer>value("SELECT floor(extract(second FROM kehu.now()))::int");
-        ahead(kehu, ahead);
-        return ahead;
-    }
-
-    private static void ahead(TestKehu kehu, int seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
-    }
-
     @Test
     void ofManyGuessesAtOneAccountFromEverywhereFiveAreLookedAt() {
         try (TestKehu kehu = start()) {
-            aMinuteBegins(kehu);
+            kehu.aMinuteBegins();
             for (int i = 0; i < 300; i++) {
                 guess(kehu, "manager1.gz-th", "guess " + i, address(i)).is(401, "auth.failed");
             }
@@ -75,7 +62,7 @@ class GuessingTest {
     @Test
     void oneGuessAtEachOfManyAccountsFromEverywhereEndsAtTheLimitOfAll() {
         try (TestKehu kehu = start()) {
-            int ahead = aMinuteBegins(kehu);
+            int ahead = kehu.aMinuteBegins();
             // 995 guesses before it.
             kehu.sql("INSERT INTO iam.attempt (kind, key, failures, last_at) VALUES ('all', '', 995, kehu.now())");
             for (int i = 0; i < 20; i++) {
@@ -84,7 +71,7 @@ class GuessingTest {
             }
             assertThat(failures(kehu, "all")).isEqualTo(1_000);
             assertThat(failures(kehu, "account")).isEqualTo(5);
-            ahead(kehu, ahead + 60);
+            kehu.moveClock(ahead + 60);
             guess(kehu, "finance", DemoStaff.PASSWORD, address(21)).is(200);
         }
     }

@@ -53,15 +53,9 @@ class SessionsTest {
     /** The other node follows with its next poll. */
     @AfterEach
     void setTheClockRight() {
-        moveClock(0);
+        kehu.moveClock(0);
         Caller caller = kehu.caller("administrator");
         await().atMost(SOON).until(() -> caller.at(second).get("/v1/auth/me").status() == 200);
-    }
-
-    private static void moveClock(long seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
     }
 
     private static Answer login(String username) {
@@ -195,10 +189,10 @@ class SessionsTest {
         Answer idle = login("operator.cd");
         Answer used = login("operator.cd");
         assertThat(sessions(caller(used).get("/v1/sessions"))).hasSize(2);
-        moveClock(14 * 60);
+        kehu.moveClock(14 * 60);
         used = refresh(used).is(200);
         assertThat(sessions(caller(used).get("/v1/sessions"))).hasSize(2);
-        moveClock(15 * 60 + 1);
+        kehu.moveClock(15 * 60 + 1);
         List<JsonNode> left = sessions(caller(used).get("/v1/sessions"));
         assertThat(left).hasSize(1);
         assertThat(left.get(0).get("current").asBoolean()).isTrue();
@@ -206,10 +200,10 @@ class SessionsTest {
                 .isNotEqualTo(left.get(0).get("startedAt").asText());
         refresh(idle).is(401, "auth.refreshInvalid");
         for (int minute = 28; minute < 12 * 60; minute += 14) {
-            moveClock(minute * 60L);
+            kehu.moveClock(minute * 60L);
             used = refresh(used).is(200);
         }
-        moveClock(12 * 3600 + 5);
+        kehu.moveClock(12 * 3600 + 5);
         refresh(used).is(401, "auth.refreshInvalid");
         isOut(caller(used));
     }

@@ -48,9 +48,7 @@ class SignInTest {
 
     @AfterEach
     void setTheClockRight() {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": 0}")
-                .is(200);
+        kehu.moveClock(0);
     }
 
     /** Each test comes from an address of its own, so that no counter of one is seen by another. */
@@ -78,12 +76,6 @@ class SignInTest {
                 Json.object()
                         .put("refreshToken", tokens.at("/refreshToken").asText())
                         .toString());
-    }
-
-    private static void moveClock(int seconds) {
-        kehu.caller("administrator")
-                .send("PUT", "/v1/clock", "{\"aheadSeconds\": " + seconds + "}")
-                .is(200);
     }
 
     private static Answer change(UUID staff, String patch) {
@@ -208,11 +200,11 @@ class SignInTest {
             login(name, "wrong", address()).is(401);
         }
         login(name, DemoStaff.PASSWORD, address()).is(401, "auth.failed");
-        moveClock(61);
+        kehu.moveClock(61);
         login(name, "wrong", address()).is(401);
-        moveClock(61 + 61);
+        kehu.moveClock(61 + 61);
         login(name, DemoStaff.PASSWORD, address()).is(401);
-        moveClock(61 + 121);
+        kehu.moveClock(61 + 121);
         login(name, DemoStaff.PASSWORD, address()).is(200);
         login(name, "wrong", address()).is(401);
         login(name, DemoStaff.PASSWORD, address()).is(200);
@@ -315,16 +307,16 @@ class SignInTest {
     void aSessionEndsWhenItIsIdleAndInAnyCaseAfterTwelveHours() {
         Answer idle = login("head.bj-cy");
         Answer used = login("head.bj-hd");
-        moveClock(14 * 60);
+        kehu.moveClock(14 * 60);
         becomes401(caller(idle), "/v1/auth/me");
         used = refresh(used).is(200);
-        moveClock(16 * 60);
+        kehu.moveClock(16 * 60);
         refresh(idle).is(401, "auth.refreshInvalid");
         for (int minute = 28; minute < 12 * 60; minute += 14) {
-            moveClock(minute * 60);
+            kehu.moveClock(minute * 60);
             used = refresh(used).is(200);
         }
-        moveClock(12 * 3600 + 5);
+        kehu.moveClock(12 * 3600 + 5);
         refresh(used).is(401, "auth.refreshInvalid");
     }
 
